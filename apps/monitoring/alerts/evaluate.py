@@ -1,0 +1,148 @@
+"""Judge every complete minute once: measure, step, write what follows, all in one transaction a minute."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from django.db import transaction
+from django.db.models import Min
+from django.utils import timezone
+
+from apps.monitoring.alerts import outcome
+from apps.monitoring.alerts.measure import NOTHING, Measured, Windows, known_tenants
+from apps.monitoring.catalogue import RATIOS
+from apps.monitoring.conf import conf
+from apps.monitoring.core import lifecycle
+from apps.monitoring.core.clock import SECONDS, to_datetime, to_minute
+from apps.monitoring.core.lifecycle import State
+from apps.monitoring.core.rules import NoData, Rule, Scope, judge
+from apps.monitoring.core.series import GLOBAL
+from apps.monitoring.models import AlertRule, AlertState, EvaluationProgress, RollupBatch
+from apps.monitoring.query.source import watermark
+from apps.monitoring.rollup import locks
+
+_log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """What one run did. ``until`` is the first minute not judged, None when nothing was ever complete."""
+
+    minutes: int = 0
+    transitions: int = 0
+    until: int | None = None
+    busy: bool = False
+
+
+def evaluate(now: float) -> Report:
+    """Judge every minute that is complete and not judged yet, oldest first. ``now`` in epoch seconds."""
+    with locks.evaluation() as mine:
+        return _catch_up(now) if mine else Report(busy=True)
+
+
+def _catch_up(now: float) -> Report:
+    until = watermark(conf().shards)
+    minute = _next_minute()
+    if until is None or minute is None:
+        return Report()
+    judged = transitions = 0
+    while minute < until:
+        rules = list(AlertRule.objects.filter(enabled=True).prefetch_related("channels"))
+        ahead = _skip_silence(minute, until, rules)
+        if ahead == minute:
+            transitions += _judge_minute(minute, rules, _age_hold(minute, now))
+            judged += 1
+            minute += 1
+        else:
+            minute = ahead
+            _advance(minute)
+    return Report(judged, transitions, minute)
+
+
+def _next_minute() -> int | None:
+    """Where to go on: after the last judged minute, or at the first minute that has data."""
+    progress = EvaluationProgress.objects.first()
+    if progress is not None:
+        return to_minute(progress.next_minute)
+    first = RollupBatch.objects.aggregate(first=Min("minute"))["first"]
+    return None if first is None else to_minute(first)
+
+
+def _skip_silence(minute: int, until: int, rules: Sequence[AlertRule]) -> int:
+    """The next minute in which anything can happen: `minute` itself, unless no rule has data or a state to end."""
+    if AlertState.objects.exists() or any(rule.no_data == NoData.ALERT for rule in rules):
+        return minute
+    reach = max((rule.window_minutes for rule in rules), default=1)
+    batches = RollupBatch.objects.filter(minute__gt=to_datetime(minute - reach), minute__lt=to_datetime(until))
+    first = batches.aggregate(first=Min("minute"))["first"]
+    return until if first is None else max(minute, to_minute(first))
+
+
+def _age_hold(minute: int, now: float) -> str | None:
+    limit = conf().notify_max_age_seconds
+    age = now - (minute + 1) * SECONDS
+    return f"the minute was judged {age / SECONDS:.0f} minutes late, the limit is {limit // SECONDS}" if age > limit else None
+
+
+def _judge_minute(minute: int, rules: Sequence[AlertRule], held: str | None) -> int:
+    windows = Windows(minute)
+    with transaction.atomic():
+        transitions = sum(_judge_rule(rule, windows, minute, held) for rule in rules)
+        _advance(minute + 1)
+    return transitions
+
+
+def _judge_rule(rule: AlertRule, windows: Windows, minute: int, held: str | None) -> int:
+    """Judge one rule for all its tenants. A rule that fails is marked and stops nothing else."""
+    try:
+        with transaction.atomic():
+            return _apply(rule, rule.definition(), windows, minute, held)
+    except Exception as error:
+        _log.exception("rule %s cannot be evaluated", rule.name)
+        AlertRule.objects.filter(pk=rule.pk).update(
+            error=f"{type(error).__name__}: {error}", error_since=rule.error_since or timezone.now()
+        )
+        return 0
+
+
+def _apply(rule: AlertRule, definition: Rule, windows: Windows, minute: int, held: str | None) -> int:
+    measured = windows.measure(definition)
+    rows = {row.tenant: row for row in AlertState.objects.filter(rule=rule)}
+    changes: list[outcome.Change] = []
+    for tenant in _tenants(definition, measured, rows.keys()):
+        seen = measured.get(tenant, NOTHING)
+        verdict = judge(definition, seen.value, seen.samples)
+        row = rows.get(tenant)
+        if row is None and not verdict.breach:
+            continue
+        before = lifecycle.NEW if row is None else outcome.state_of(row)
+        after, events = lifecycle.step(definition, before, verdict, minute, held)
+        if after != before or events or after.is_idle(minute, definition.cooldown):
+            changes.append(outcome.Change(tenant, row, after, verdict, seen.samples, events))
+    if rule.error:
+        AlertRule.objects.filter(pk=rule.pk).update(error="", error_since=None)
+    return outcome.write(rule, definition, minute, changes)
+
+
+def _tenants(rule: Rule, measured: dict[str, Measured], stateful: Sequence[str] | object) -> list[str]:
+    """Whom to judge: who has samples, who has a state, and for an alert on no data everybody who should have some."""
+    tenants = {*measured, *stateful}  # type: ignore[misc]
+    if rule.scope == Scope.GLOBAL:
+        tenants.add(GLOBAL)
+    elif rule.scope == Scope.ONE_TENANT:
+        tenants.add(rule.tenant)
+    elif rule.no_data == NoData.ALERT:
+        ratio = RATIOS.get(rule.metric)
+        tenants |= known_tenants([rule.metric] if ratio is None else [ratio.denominator])
+    return sorted(tenants)
+
+
+def _advance(minute: int) -> None:
+    EvaluationProgress.objects.update_or_create(
+        id=EvaluationProgress.SINGLETON, defaults={"next_minute": to_datetime(minute), "ran_at": timezone.now()}
+    )
+
+
+__all__ = ["Report", "State", "evaluate"]

@@ -1,0 +1,191 @@
+"""The value of each rule for every tenant it judges, over one window: a few grouped reads, never one a tenant."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any, Final
+
+import numpy as np
+import numpy.typing as npt
+import orjson
+from django.db import connection
+
+from apps.monitoring.catalogue import DISTINCT, METRICS, RATIOS, USER_PREFIX, Kind, Ratio, user_metric
+from apps.monitoring.core import distinct, histogram
+from apps.monitoring.core.clock import SECONDS, to_datetime
+from apps.monitoring.core.rules import QUANTILES, Rule, Scope, Statistic
+from apps.monitoring.core.series import GLOBAL
+from apps.monitoring.rollup.partitions import Resolution
+
+Floats = npt.NDArray[np.float64]
+
+
+@dataclass(frozen=True, slots=True)
+class Measured:
+    """What a rule sees for one tenant; None without samples."""
+
+    value: float | None
+    samples: int
+
+
+NOTHING: Final = Measured(None, 0)
+
+
+@dataclass(frozen=True, slots=True)
+class _Column:
+    """One metric of many tenants over a window, merged: one entry a tenant. NaN is missing."""
+
+    tenants: list[str]
+    counts: Floats
+    sums: Floats
+    minima: Floats
+    maxima: Floats
+    datas: list[list[bytes]]
+
+    def flat(self) -> tuple[npt.NDArray[np.int64], list[bytes]]:
+        lengths = [len(blobs) for blobs in self.datas]
+        owner = np.repeat(np.arange(len(self.datas), dtype=np.int64), lengths)
+        return owner, [blob for blobs in self.datas for blob in blobs]
+
+    def by_tenant(self, values: Floats) -> dict[str, float]:
+        return dict(zip(self.tenants, values.tolist(), strict=True))
+
+
+class Window:
+    """The stored minutes ``[start, end)``, read once for all the rules that share it."""
+
+    def __init__(self, start: int, end: int) -> None:
+        self._start, self._end = start, end
+        self._columns: dict[tuple[str, str | None, str], _Column] = {}
+
+    def measure(self, rule: Rule) -> dict[str, Measured]:
+        """The value of a rule by tenant; tenants without any sample are left out."""
+        tenant = _tenant_of(rule)
+        ratio = RATIOS.get(rule.metric)
+        if ratio is not None:
+            return self._ratio(ratio, tenant)
+        column = self._column(rule.metric, tenant, rule.label_filter)
+        counts = self._counts(rule.metric, column)
+        values = self._statistic(rule, column, counts)
+        return {
+            name: Measured(None if np.isnan(value) else float(value), int(samples))
+            for name, value, samples in zip(column.tenants, values, counts, strict=True)
+            if samples
+        }
+
+    def _statistic(self, rule: Rule, column: _Column, counts: Floats) -> Floats:
+        scale = _scale(rule.metric)
+        if rule.statistic in QUANTILES:
+            owner, blobs = column.flat()
+            q = QUANTILES[Statistic(rule.statistic)]
+            return histogram.quantiles_by_group(owner, blobs, column.minima, column.maxima, q) / scale
+        match Statistic(rule.statistic):
+            case Statistic.COUNT:
+                return counts
+            case Statistic.RATE:
+                return counts / ((self._end - self._start) * SECONDS)
+            case Statistic.SUM:
+                return column.sums / scale
+            case Statistic.MEAN:
+                return column.sums / counts / scale
+            case Statistic.MIN:
+                return column.minima / scale
+            case _:
+                return column.maxima / scale
+
+    def _ratio(self, ratio: Ratio, tenant: str | None) -> dict[str, Measured]:
+        above, below, samples = (
+            self._amounts(metric, tenant) for metric in (ratio.numerator, ratio.denominator, ratio.samples)
+        )
+        required = below if ratio.required is None else self._amounts(ratio.required, tenant)
+        measured: dict[str, Measured] = {}
+        for name, denominator in below.items():
+            known = denominator > 0 and name in required
+            value = above.get(name, 0.0) / denominator if known else None
+            measured[name] = Measured(value, int(samples.get(name, 0)))
+        return measured
+
+    def _amounts(self, metric: str, tenant: str | None) -> dict[str, float]:
+        """The sum of an amount, the count of everything else, by tenant."""
+        column = self._column(metric, tenant, {})
+        if METRICS[metric].kind is Kind.AMOUNT:
+            return column.by_tenant(column.sums / METRICS[metric].scale)
+        return column.by_tenant(self._counts(metric, column))
+
+    def _counts(self, metric: str, column: _Column) -> Floats:
+        if metric not in DISTINCT:
+            return column.counts
+        owner, blobs = column.flat()
+        return distinct.counts_by_group(owner, blobs, len(column.tenants)).astype(np.float64)
+
+    def _column(self, metric: str, tenant: str | None, labels: Mapping[str, str]) -> _Column:
+        wanted = orjson.dumps(dict(labels), option=orjson.OPT_SORT_KEYS).decode()
+        key = (metric, tenant, wanted)
+        if key not in self._columns:
+            self._columns[key] = self._read(metric, tenant, wanted if labels else None)
+        return self._columns[key]
+
+    def _read(self, metric: str, tenant: str | None, labels: str | None) -> _Column:
+        scope = "s.tenant <> ''" if tenant is None else "s.tenant = %(tenant)s"
+        matching = "" if labels is None else "AND s.labels <> '' AND s.labels::jsonb @> %(labels)s::jsonb"
+        with connection.cursor() as cursor:
+            cursor.execute(
+                "SELECT s.tenant, sum(m.count)::float8, sum(m.sum)::float8, min(m.min)::float8, max(m.max)::float8, "  # noqa: S608 - literals above
+                "array_agg(m.data) FILTER (WHERE m.data IS NOT NULL) "
+                "FROM monitoring_series s JOIN monitoring_metricsnapshot m ON m.series_id = s.id "
+                f"WHERE s.metric = %(metric)s AND {scope} {matching} "
+                "AND m.resolution = %(resolution)s AND m.ts >= %(start)s AND m.ts < %(end)s GROUP BY s.tenant",
+                {
+                    "metric": metric,
+                    "tenant": tenant,
+                    "labels": labels,
+                    "resolution": Resolution.MINUTE,
+                    "start": to_datetime(self._start),
+                    "end": to_datetime(self._end),
+                },
+            )
+            return _to_column(cursor.fetchall())
+
+
+def _to_column(rows: list[tuple[Any, ...]]) -> _Column:
+    def floats(position: int) -> Floats:
+        return np.array([np.nan if row[position] is None else row[position] for row in rows], dtype=np.float64)
+
+    datas = [[bytes(blob) for blob in row[5] or ()] for row in rows]
+    return _Column([row[0] for row in rows], floats(1), floats(2), floats(3), floats(4), datas)
+
+
+def _tenant_of(rule: Rule) -> str | None:
+    """The tenant to read; None is each one."""
+    if rule.scope == Scope.EVERY_TENANT:
+        return None
+    return rule.tenant if rule.scope == Scope.ONE_TENANT else GLOBAL
+
+
+def _scale(metric: str) -> int:
+    if metric.startswith(USER_PREFIX):
+        return user_metric(metric.removeprefix(USER_PREFIX), Kind.HISTOGRAM).scale
+    return METRICS[metric].scale
+
+
+class Windows:
+    """The windows that end with one minute, each read once."""
+
+    def __init__(self, minute: int) -> None:
+        self._end = minute + 1
+        self._by_length: dict[int, Window] = {}
+
+    def measure(self, rule: Rule) -> dict[str, Measured]:
+        """The value of a rule by tenant over ``[minute + 1 - window, minute + 1)``."""
+        window = self._by_length.setdefault(rule.window, Window(self._end - rule.window, self._end))
+        return window.measure(rule)
+
+
+def known_tenants(metrics: Iterable[str]) -> set[str]:
+    """Every tenant that ever had one of the metrics."""
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT DISTINCT tenant FROM monitoring_series WHERE metric = ANY(%s) AND tenant <> ''", [list(metrics)]
+        )
+        return {tenant for (tenant,) in cursor.fetchall()}

@@ -1,0 +1,166 @@
+"""Every metric the product knows: the one place that recording, roll-up, rules, API and dashboard read.
+
+A *metric* is recorded and stored; a *ratio* is computed from two metrics when read. Values are stored as
+integers (`scale` storage units make one unit of the metric), so sums are exact and merging never rounds.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+from types import MappingProxyType
+from typing import Final
+
+
+class Kind(StrEnum):
+    """What a series of the metric holds in one period."""
+
+    COUNTER = "counter"
+    """How often: `count`."""
+    AMOUNT = "amount"
+    """How much: `count` values with their `sum`."""
+    HISTOGRAM = "histogram"
+    """A distribution: `count`, `sum`, `min`, `max` and buckets."""
+    DISTINCT = "distinct"
+    """How many different ones: a mergeable sketch."""
+
+
+MILLISECONDS: Final = "ms"
+DOLLARS: Final = "USD"
+SHARE: Final = "share"
+SCORE: Final = "score"
+TOKENS: Final = "tokens"
+EACH: Final = "count"
+
+_SCALE: Final = MappingProxyType({MILLISECONDS: 1_000, DOLLARS: 10**9, SCORE: 10**6, TOKENS: 1, EACH: 1})
+"""Storage units in one unit: microseconds, nano-dollars, millionths."""
+
+
+@dataclass(frozen=True, slots=True)
+class Metric:
+    """A recorded metric. `code` is its short name in the hot store, where every byte is paid a million times."""
+
+    name: str
+    code: str
+    kind: Kind
+    unit: str
+    meaning: str
+    labels: tuple[str, ...] = ()
+
+    @property
+    def scale(self) -> int:
+        """Storage units in one unit."""
+        return _SCALE[self.unit]
+
+
+@dataclass(frozen=True, slots=True)
+class Ratio:
+    """A metric computed when read: `numerator` over `denominator`, None when the denominator is 0.
+
+    `samples` is the metric whose count says what the ratio is made of; `required` is a metric that must have
+    counted something, or the ratio is unknown: unpriced traffic has no cost, not a cost of 0.
+    """
+
+    name: str
+    numerator: str
+    denominator: str
+    samples: str
+    unit: str
+    meaning: str
+    required: str | None = None
+
+
+_METRICS: Final = (
+    Metric("interactions", "i", Kind.COUNTER, EACH, "Interactions: one customer message and what the agent did with it."),
+    Metric("interactions_answered", "ia", Kind.COUNTER, EACH, "Interactions with an answer."),
+    Metric("interactions_failed", "if", Kind.COUNTER, EACH, "Interactions with at least one error, or without an answer."),
+    Metric("response_time", "rt", Kind.HISTOGRAM, MILLISECONDS, "From the customer's message to the answer."),
+    Metric("tokens", "t", Kind.AMOUNT, TOKENS, "Tokens of interactions that reported them.", ("kind",)),
+    Metric("cost", "c", Kind.AMOUNT, DOLLARS, "Cost of interactions that have a price.", ("model",)),
+    Metric("model_usage", "m", Kind.COUNTER, EACH, "Interactions by the model that answered.", ("model",)),
+    Metric("handoffs", "h", Kind.COUNTER, EACH, "Interactions handed over to a human.", ("reason",)),
+    Metric("conversations", "cv", Kind.DISTINCT, EACH, "Different conversations with an interaction."),
+    Metric("handoff_conversations", "hc", Kind.DISTINCT, EACH, "Different conversations with a handoff."),
+    Metric("confidence", "cf", Kind.HISTOGRAM, SCORE, "The agent's confidence in its answer, 0 to 1."),
+    Metric("intents", "in", Kind.COUNTER, EACH, "Interactions by what the customer wanted.", ("intent",)),
+    Metric("errors", "e", Kind.COUNTER, EACH, "Errors by the operation that failed.", ("operation",)),
+    Metric("llm_calls", "l", Kind.COUNTER, EACH, "Calls to a language model.", ("provider",)),
+    Metric("llm_call_errors", "le", Kind.COUNTER, EACH, "Calls to a language model that failed.", ("provider",)),
+    Metric("llm_call_duration", "ld", Kind.HISTOGRAM, MILLISECONDS, "Duration of a call to a language model.", ("provider",)),
+    Metric("llm_call_tokens", "lt", Kind.AMOUNT, TOKENS, "Tokens of calls to a language model.", ("kind", "provider")),
+    Metric("llm_call_cost", "lc", Kind.AMOUNT, DOLLARS, "Cost of calls to a language model that have a price.", ("provider",)),
+    Metric("context_builds", "x", Kind.COUNTER, EACH, "Contexts built for a model."),
+    Metric("context_build_duration", "xd", Kind.HISTOGRAM, MILLISECONDS, "Time to build a context."),
+    Metric("context_components", "xc", Kind.AMOUNT, EACH, "Parts put into a context.", ("component",)),
+    Metric("handoff_decisions", "hd", Kind.COUNTER, EACH, "Decisions for or against a handoff.", ("decision",)),
+    Metric("knowledge_searches", "k", Kind.COUNTER, EACH, "Searches of the knowledge base."),
+    Metric("knowledge_hits", "kh", Kind.COUNTER, EACH, "Searches that found at least one result."),
+    Metric("knowledge_results", "kr", Kind.AMOUNT, EACH, "Results found by searches."),
+    Metric("knowledge_similarity", "ks", Kind.AMOUNT, SCORE, "Similarity of results to the query."),
+    Metric("knowledge_search_duration", "kd", Kind.HISTOGRAM, MILLISECONDS, "Duration of a search."),
+    Metric("feedback", "f", Kind.AMOUNT, SCORE, "Customer satisfaction, on the scale that the caller uses."),
+    Metric("refused_values", "r", Kind.COUNTER, EACH, "Values refused at recording, by reason.", ("reason",)),
+    Metric("monitor_events", "me", Kind.COUNTER, EACH, "What befell the monitoring itself: drops, retries, overflows.", ("event",)),
+    Metric("label_overflow", "o", Kind.COUNTER, EACH, "Label values counted under `other`, by metric.", ("metric",)),
+)
+
+_RATIOS: Final = (
+    Ratio(
+        "cost_per_conversation", "cost", "conversations", "interactions", DOLLARS,
+        "Priced cost over conversations.", required="cost",
+    ),
+    Ratio(
+        "handoff_rate", "handoff_conversations", "conversations", "interactions", SHARE,
+        "Conversations with a handoff over conversations.",
+    ),
+    Ratio(
+        "knowledge_hit_rate", "knowledge_hits", "knowledge_searches", "knowledge_searches", SHARE,
+        "Searches with a result over searches.",
+    ),
+    Ratio(
+        "error_rate", "interactions_failed", "interactions", "interactions", SHARE,
+        "Interactions with an error over interactions.",
+    ),
+    Ratio("llm_error_rate", "llm_call_errors", "llm_calls", "llm_calls", SHARE, "Failed calls over calls to a language model."),
+)  # fmt: skip
+
+METRICS: Final[Mapping[str, Metric]] = MappingProxyType({m.name: m for m in _METRICS})
+RATIOS: Final[Mapping[str, Ratio]] = MappingProxyType({r.name: r for r in _RATIOS})
+BY_CODE: Final[Mapping[str, Metric]] = MappingProxyType({m.code: m for m in _METRICS})
+
+DISTINCT: Final = tuple(m.name for m in _METRICS if m.kind is Kind.DISTINCT)
+"""The metrics whose snapshots hold a sketch."""
+
+OTHER: Final = "other"
+"""The label value that counts what is over the cap, or not a category at all."""
+UNSPECIFIED: Final = "unspecified"
+"""The label value of what the caller did not say."""
+
+USER_PREFIX: Final = "user."
+_USER_CODES: Final = MappingProxyType({Kind.COUNTER: "u", Kind.HISTOGRAM: "v"})
+_USER_NAME: Final = re.compile(r"[a-zA-Z_][a-zA-Z0-9_.]{0,99}\Z")
+
+
+def user_metric(name: str, kind: Kind) -> Metric:
+    """The metric behind `monitor.count(name)` or `monitor.sample(name)`; its labels are the caller's.
+
+    Raises ValueError when the name is no metric name.
+    """
+    if not _USER_NAME.match(name):
+        msg = f"{name!r} is no metric name: letters, digits, underscore and dot, not starting with a digit, 100 at most"
+        raise ValueError(msg)
+    unit = EACH if kind is Kind.COUNTER else SCORE
+    return Metric(USER_PREFIX + name, _USER_CODES[kind] + name, kind, unit, "A metric of the user's own.")
+
+
+def by_code(code: str) -> Metric:
+    """The metric of a hot-store code. Raises KeyError for a code that this version does not know."""
+    known = BY_CODE.get(code)
+    if known is not None:
+        return known
+    for kind, prefix in _USER_CODES.items():
+        if code.startswith(prefix) and _USER_NAME.match(code[1:]):
+            return user_metric(code[1:], kind)
+    raise KeyError(code)

@@ -1,0 +1,57 @@
+"""The product's settings, read from Django's, with their defaults and meaning."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cache
+from typing import Any, Literal, cast
+
+from django.conf import settings
+from django.core.signals import setting_changed
+
+
+@dataclass(frozen=True, slots=True)
+class Conf:
+    """See docs/settings.md. Every field is the Django setting ``MONITORING_<FIELD>``."""
+
+    redis_url: str
+    key_prefix: str = "agentmon"
+    shards: int = 8
+    write_mode: Literal["buffered", "direct"] = "buffered"
+    flush_interval: float = 1.0
+    """Seconds between two flushes."""
+    queue_size: int = 20_000
+    """Events waiting to be merged; beyond it the caller merges its own."""
+    max_pending_series: int = 2_000_000
+    """Merged series kept while the hot store is away; beyond it the oldest minutes are dropped and counted."""
+    label_cap: int = 100
+    """Values of one label of one tenant; more count under `other`."""
+    grace_seconds: float = 5.0
+    """How long after its end a minute stays open for what is still in the writers' buffers."""
+    notify_max_age_seconds: int = 900
+    """Minutes older than this when they are judged go to the history but notify nobody."""
+    base_url: str = "http://localhost:8000"
+    log_format: str = "json"
+    log_path: str = "-"
+    content_mode: str = "redacted"
+
+
+_DEFAULTS = {name: field.default for name, field in Conf.__dataclass_fields__.items() if name != "redis_url"}
+
+
+@cache
+def conf() -> Conf:
+    """The settings of this process."""
+    values: dict[str, Any] = {
+        name: getattr(settings, f"MONITORING_{name.upper()}", default) for name, default in _DEFAULTS.items()
+    }
+    url = getattr(settings, "MONITORING_REDIS_URL", None) or settings.REDIS_URL
+    return Conf(redis_url=cast("str", url), **values)
+
+
+def _forget(*, setting: str, **_: object) -> None:
+    if setting.startswith("MONITORING_") or setting == "REDIS_URL":
+        conf.cache_clear()
+
+
+setting_changed.connect(_forget)

@@ -1,0 +1,84 @@
+"""What a caller hands over becomes an integer in storage units, or is refused with a reason.
+
+Nothing here trusts its argument: it may be NaN, negative, of another type, or raise when it is looked at.
+"""
+
+from __future__ import annotations
+
+import math
+from datetime import UTC, datetime
+from decimal import Decimal
+from typing import Final
+
+from apps.monitoring import catalogue
+
+MAX_STORED: Final = 10**15
+"""The largest value of one record: 31 years in microseconds, a million dollars in nano-dollars. A minute of
+thousands of such values still fits 64 bits."""
+
+MAX_LABEL: Final = 64
+MAX_TENANT: Final = 128
+MAX_PAST_SECONDS: Final = 3_650 * 86_400
+MAX_FUTURE_SECONDS: Final = 3_600
+
+
+class RefusedError(ValueError):
+    """A value that cannot be counted; ``reason`` is the label it is counted under."""
+
+    def __init__(self, reason: str) -> None:
+        super().__init__(reason)
+        self.reason = reason
+
+
+def stored(value: object, scale: int, *, negative: bool = False) -> int:
+    """A number in storage units. Raises RefusedError: not_a_number, not_finite, negative or too_large."""
+    if isinstance(value, bool) or not isinstance(value, int | float | Decimal):
+        raise RefusedError("not_a_number")
+    if not math.isfinite(value):
+        raise RefusedError("not_finite")
+    # Decimal keeps 0.1 USD at exactly 100,000,000 nano-dollars; a float is off by less than half a unit.
+    scaled = round(value * scale)
+    if scaled < 0 and not negative:
+        raise RefusedError("negative")
+    if abs(scaled) > MAX_STORED:
+        raise RefusedError("too_large")
+    return scaled
+
+
+def text(value: object, limit: int) -> str:
+    """A text that Postgres, Redis and JSON can all hold. Raises RefusedError(not_text) when it is none."""
+    if not isinstance(value, str):
+        try:
+            value = str(value)
+        except Exception as error:
+            raise RefusedError("not_text") from error
+    return value[:limit].encode("utf-8", "replace").decode().replace("\x00", "").replace("\x1f", " ")
+
+
+def label(value: object) -> str:
+    """A label value: a category. A sentence is none, so what is longer than `MAX_LABEL` counts under `other`."""
+    cleaned = text(value, MAX_LABEL + 1)
+    if len(cleaned) > MAX_LABEL:
+        return catalogue.OTHER
+    return cleaned.strip() or catalogue.UNSPECIFIED
+
+
+def moment(value: object, now: float) -> float:
+    """Epoch seconds of a timestamp (aware datetime, naive datetime in UTC, or epoch seconds); None is now.
+
+    Raises RefusedError(timestamp) for what is none, or lies over ten years back or an hour ahead.
+    """
+    if value is None:
+        return now
+    try:
+        if isinstance(value, datetime):
+            when = (value if value.tzinfo else value.replace(tzinfo=UTC)).timestamp()
+        elif isinstance(value, int | float) and not isinstance(value, bool):
+            when = float(value)
+        else:
+            raise RefusedError("timestamp")
+    except (OverflowError, ValueError, OSError) as error:
+        raise RefusedError("timestamp") from error
+    if not now - MAX_PAST_SECONDS <= when <= now + MAX_FUTURE_SECONDS:
+        raise RefusedError("timestamp")
+    return when

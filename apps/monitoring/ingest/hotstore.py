@@ -1,0 +1,174 @@
+"""Redis or Valkey as the place where open minutes live until they are rolled up.
+
+Everything of one shard carries the hash tag of the shard, so a cluster keeps it in one slot. A minute is a
+*batch* with a random id; a batch is open until it is sealed, and sealed until the snapshots hold it.
+"""
+
+from __future__ import annotations
+
+import uuid
+import zlib
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final, cast
+
+import redis
+
+from apps.monitoring.catalogue import METRICS, Kind
+from apps.monitoring.conf import conf
+from apps.monitoring.core.series import GLOBAL
+from apps.monitoring.ingest.slot import Slot
+
+if TYPE_CHECKING:
+    from redis.client import Redis
+
+_LUA: Final = Path(__file__).parent / "lua"
+_REMEMBER_WRITER_SECONDS: Final = 7 * 86_400
+_READ_TENANTS: Final = 500
+SET_CODES: Final = tuple(m.code for m in METRICS.values() if m.kind is Kind.DISTINCT)
+
+Record = tuple[int, str, Slot]
+"""Minute, tenant, and what happened there."""
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Batch:
+    """One minute of one shard, sealed or open."""
+
+    minute: int
+    id: str
+
+
+@dataclass(frozen=True, slots=True)
+class Held:
+    """What a batch holds of one tenant: fields as the slots spell them, members of sets by series code."""
+
+    tenant: str
+    fields: Mapping[str, int]
+    members: Mapping[str, frozenset[int]]
+
+
+def shard_of(tenant: str, shards: int) -> int:
+    """The shard of a tenant; the same in every process and version."""
+    return zlib.crc32(tenant.encode()) % shards
+
+
+@cache
+def client(url: str) -> Redis:
+    """One pool a process and address. Short time limits: a writer has its buffer, a reader says what is missing."""
+    return cast(
+        "Redis",
+        redis.Redis.from_url(url, decode_responses=True, socket_timeout=5.0, socket_connect_timeout=2.0, health_check_interval=30),
+    )
+
+
+class HotStore:
+    """The commands of the protocol. Every method raises `redis.RedisError` when the server does not answer."""
+
+    def __init__(self, redis_client: Redis, prefix: str, shards: int) -> None:
+        self._redis = redis_client
+        self._prefix = prefix
+        self.shards = shards
+        self._apply = redis_client.register_script((_LUA / "apply.lua").read_text())
+        self._seal = redis_client.register_script((_LUA / "seal.lua").read_text())
+        self._drop = redis_client.register_script((_LUA / "drop.lua").read_text())
+
+    @classmethod
+    def from_conf(cls) -> HotStore:
+        """The hot store of the settings."""
+        return cls(client(conf().redis_url), conf().key_prefix, conf().shards)
+
+    def _key(self, shard: int, name: str) -> str:
+        return f"{self._prefix}:{{{shard}}}:{name}"
+
+    def _batches(self, shard: int) -> str:
+        return self._key(shard, "b:")
+
+    def apply(self, writer: str, flushes: Mapping[int, tuple[int, Sequence[Record]]]) -> dict[int, object]:
+        """Add one numbered flush to each of several shards, in one round trip.
+
+        The result of a shard is True (applied), False (had been applied before) or the exception of that shard.
+        """
+        pipe = self._redis.pipeline(transaction=False)
+        for shard, (sequence, records) in flushes.items():
+            self._apply(
+                keys=[self._key(shard, "open"), self._key(shard, f"w:{writer}")],
+                args=[self._batches(shard), sequence, _REMEMBER_WRITER_SECONDS, len(records), *_flatten(records)],
+                client=pipe,
+            )
+        answers = pipe.execute(raise_on_error=False)
+        return {
+            shard: answer if isinstance(answer, Exception) else bool(answer)
+            for shard, answer in zip(flushes, answers, strict=True)
+        }
+
+    def seal(self, shard: int, until: int) -> list[Batch]:
+        """Seal every minute before ``until``; returns all sealed batches, oldest first."""
+        return _batches(self._seal(keys=[self._key(shard, "open"), self._key(shard, "sealed")], args=[until]))
+
+    def backlog(self, shard: int) -> list[Batch]:
+        """Every batch, open or sealed, oldest first."""
+        pipe = self._redis.pipeline(transaction=True)
+        pipe.hgetall(self._key(shard, "open"))
+        pipe.hgetall(self._key(shard, "sealed"))
+        opened, sealed = pipe.execute()
+        return sorted(
+            [Batch(int(minute), batch) for minute, batch in opened.items()]
+            + [Batch(int(minute), batch) for batch, minute in sealed.items()]
+        )
+
+    def read(self, shard: int, batch: Batch) -> Iterator[Held]:
+        """Everything a batch holds, the shard's part of all tenants together included."""
+        tenants = sorted(cast("set[str]", self._redis.smembers(self._batches(shard) + batch.id)))
+        for start in range(0, len(tenants), _READ_TENANTS):
+            yield from self.read_tenants(shard, [batch], tenants[start : start + _READ_TENANTS])
+
+    def read_tenants(self, shard: int, batches: Iterable[Batch], tenants: Sequence[str]) -> Iterator[Held]:
+        """What the batches hold of some tenants, in one round trip; tenants they do not know are left out."""
+        pipe = self._redis.pipeline(transaction=False)
+        asked: list[str] = []
+        for batch in batches:
+            key = self._batches(shard) + batch.id
+            for tenant in tenants:
+                asked.append(tenant)
+                pipe.hgetall(f"{key}:f:{tenant}")
+                for code in SET_CODES:
+                    pipe.smembers(f"{key}:d:{code}:{tenant}")
+        answers = iter(pipe.execute())
+        for tenant in asked:
+            fields: dict[str, str] = next(answers)
+            members = {code: frozenset(map(int, cast("set[str]", next(answers)))) for code in SET_CODES}
+            if fields:
+                yield Held(tenant, {f: int(v) for f, v in fields.items()}, {c: m for c, m in members.items() if m})
+
+    def drop(self, shard: int, batch: Batch) -> None:
+        """Delete a batch that the snapshots hold."""
+        self._drop(keys=[self._key(shard, "sealed")], args=[self._batches(shard), batch.id, *SET_CODES])
+
+    def ping(self) -> None:
+        """Raises `redis.RedisError` when the server does not answer."""
+        self._redis.ping()
+
+
+def _batches(answer: Any) -> list[Batch]:
+    return sorted(Batch(int(minute), batch) for batch, minute in zip(answer[::2], answer[1::2], strict=True))
+
+
+def _flatten(records: Sequence[Record]) -> list[str | int]:
+    """The records in the order that apply.lua takes them."""
+    flat: list[str | int] = []
+    for minute, tenant, slot in records:
+        flat += (minute, str(uuid.uuid4()), tenant)
+        for fields in (slot.sums, slot.lows, slot.highs):
+            flat.append(len(fields))
+            for field, value in fields.items():
+                flat += (field, value)
+        flat.append(len(slot.members))
+        for series, members in slot.members.items():
+            flat += (series, len(members), *members)
+    return flat
+
+
+__all__ = ["GLOBAL", "SET_CODES", "Batch", "Held", "HotStore", "Record", "client", "shard_of"]

@@ -1,0 +1,25 @@
+"""The tables: what is stored, nothing of how it is computed."""
+
+from apps.monitoring.models.alert import Alert, AlertState, AlertTransition
+from apps.monitoring.models.channel import Channel
+from apps.monitoring.models.notification import Notification
+from apps.monitoring.models.progress import EvaluationProgress, RollupBatch, ShardProgress, TaskRun
+from apps.monitoring.models.rule import AlertRule
+from apps.monitoring.models.snapshot import MetricSnapshot, Series
+from apps.monitoring.models.token import ApiToken
+
+__all__ = [
+    "Alert",
+    "AlertRule",
+    "AlertState",
+    "AlertTransition",
+    "ApiToken",
+    "Channel",
+    "EvaluationProgress",
+    "MetricSnapshot",
+    "Notification",
+    "RollupBatch",
+    "Series",
+    "ShardProgress",
+    "TaskRun",
+]

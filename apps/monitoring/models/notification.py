@@ -1,0 +1,62 @@
+"""The outbox."""
+
+from __future__ import annotations
+
+import uuid
+
+from django.db import models
+from django.db.models import Q
+
+from apps.monitoring.models.channel import Channel
+from apps.monitoring.models.rule import AlertRule
+
+
+class Notification(models.Model):
+    """One message to one channel, written in the transaction that decided it and kept until it is delivered.
+
+    The id is stable over every attempt: receivers drop a repetition by it.
+    """
+
+    class Kind(models.TextChoices):
+        """Why it is sent."""
+
+        FIRING = "firing"
+        REMINDER = "reminder"
+        RESOLVED = "resolved"
+        TEST = "test"
+
+    class Status(models.TextChoices):
+        """``dead``: given up, kept, and re-sendable."""
+
+        PENDING = "pending"
+        DELIVERED = "delivered"
+        DEAD = "dead"
+
+    id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
+    channel = models.ForeignKey(Channel, on_delete=models.CASCADE, related_name="notifications")
+    rule = models.ForeignKey(AlertRule, null=True, on_delete=models.SET_NULL, related_name="notifications")
+    kind = models.CharField(max_length=8, choices=Kind.choices)
+    minute = models.DateTimeField(help_text="The judged minute, in data time.")
+    payload = models.JSONField()
+    status = models.CharField(max_length=9, choices=Status.choices, default=Status.PENDING)
+    attempts = models.PositiveIntegerField(default=0)
+    next_attempt_at = models.DateTimeField()
+    leased_until = models.DateTimeField(null=True)
+    last_error = models.TextField(blank=True)
+    created_at = models.DateTimeField(auto_now_add=True)
+    delivered_at = models.DateTimeField(null=True)
+
+    class Meta:
+        ordering = ["-created_at"]
+        constraints = [
+            models.UniqueConstraint(
+                fields=["rule", "channel", "minute", "kind"], condition=~Q(kind="test"), name="monitoring_one_notification"
+            )
+        ]
+        indexes = [
+            models.Index(fields=["channel", "next_attempt_at"], condition=Q(status="pending"), name="monitoring_notification_due"),
+            models.Index(fields=["-created_at"], name="monitoring_notification_new"),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.kind} {self.payload.get('rule', {}).get('name', '')} to {self.channel}"

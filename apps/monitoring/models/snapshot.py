@@ -1,0 +1,57 @@
+"""Series and their rolled-up values."""
+
+from __future__ import annotations
+
+from django.db import models
+
+TENANT_MAX_LENGTH = 128
+
+
+class Series(models.Model):
+    """One metric of one tenant with one set of labels; tenant "" is all tenants together.
+
+    ``labels`` is canonical JSON (sorted keys, no spaces), "" when the metric has no labels.
+    """
+
+    tenant = models.CharField(max_length=TENANT_MAX_LENGTH, blank=True)
+    metric = models.CharField(max_length=128)
+    labels = models.TextField(blank=True)
+
+    class Meta:
+        verbose_name_plural = "series"
+        constraints = [models.UniqueConstraint(fields=["tenant", "metric", "labels"], name="monitoring_series_identity")]
+        indexes = [models.Index(fields=["metric", "tenant"], name="monitoring_series_metric")]
+
+    def __str__(self) -> str:
+        return f"{self.metric}{self.labels} of {self.tenant or 'all tenants'}"
+
+
+class MetricSnapshot(models.Model):
+    """What one series did in one period, as one shard saw it.
+
+    Rows of one series and period under several ``part`` numbers (a global series has one row for each shard)
+    are merged when read, so no two roll-up tasks ever write the same row. All numbers are integers in the
+    metric's storage unit (microseconds, nano-dollars, millionths); a column that the metric's kind does not
+    use is NULL and takes no space. ``data`` is an encoded histogram or distinct-count sketch.
+
+    The table is partitioned by resolution and time; it is created by SQL in the migrations because Django has
+    no notion of partitions. There is no foreign key to Series in the database: a check for each of 100,000
+    copied rows would cost more than the copy.
+    """
+
+    pk = models.CompositePrimaryKey("resolution", "series", "ts", "part")
+    ts = models.DateTimeField(help_text="Start of the period, UTC.")
+    count = models.BigIntegerField(null=True)
+    sum = models.BigIntegerField(null=True)
+    min = models.BigIntegerField(null=True)
+    max = models.BigIntegerField(null=True)
+    series = models.ForeignKey(Series, on_delete=models.DO_NOTHING, db_constraint=False, db_index=False, related_name="+")
+    resolution = models.SmallIntegerField(help_text="Minutes in the period: 1, 60 or 1440.")
+    part = models.SmallIntegerField(help_text="Shard that wrote the row.")
+    data = models.BinaryField(null=True)
+
+    class Meta:
+        db_table = "monitoring_metricsnapshot"
+
+    def __str__(self) -> str:
+        return f"series {self.series_id} at {self.ts:%Y-%m-%dT%H:%MZ}"

@@ -1,0 +1,36 @@
+"""Tokens of the HTTP API."""
+
+from __future__ import annotations
+
+import hashlib
+import secrets
+
+from django.db import models
+
+from apps.monitoring.models.snapshot import TENANT_MAX_LENGTH
+
+
+class ApiToken(models.Model):
+    """Opens the API for one tenant, or for all. Only a hash is stored: the token is shown once, when made."""
+
+    name = models.CharField(max_length=100)
+    tenant = models.CharField(
+        max_length=TENANT_MAX_LENGTH, null=True, blank=True, help_text="Empty: every tenant."  # noqa: DJ001
+    )
+    digest = models.CharField(max_length=64, unique=True, editable=False)
+    created_at = models.DateTimeField(auto_now_add=True)
+    last_used_at = models.DateTimeField(null=True, editable=False)
+
+    def __str__(self) -> str:
+        return f"{self.name} ({self.tenant or 'all tenants'})"
+
+    @staticmethod
+    def digest_of(token: str) -> str:
+        """SHA-256 in hex. The token has 256 random bits, so a slow password hash would add nothing."""
+        return hashlib.sha256(token.encode()).hexdigest()
+
+    @classmethod
+    def issue(cls, name: str, tenant: str | None = None) -> tuple[ApiToken, str]:
+        """Make a token; the second value is the secret, to be shown once."""
+        secret = "amt_" + secrets.token_urlsafe(32)
+        return cls.objects.create(name=name, tenant=tenant or None, digest=cls.digest_of(secret)), secret

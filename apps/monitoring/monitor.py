@@ -1,0 +1,228 @@
+"""What an agent's code calls: one method an event. It costs microseconds and never fails the caller."""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from collections.abc import Iterable, Mapping
+from datetime import UTC, datetime
+from typing import Any, Final
+
+from apps.monitoring.catalogue import Kind
+from apps.monitoring.core import values
+from apps.monitoring.ingest.recorder import recorder
+
+_log = logging.getLogger(__name__)
+
+Timestamp = datetime | float | None
+TokenUsage = Mapping[str, int | None]
+
+UNKNOWN_TENANT: Final = "unknown"
+
+
+class AgentMonitor:
+    """Records what the agent of one tenant does.
+
+    Every optional value may be missing: a missing cost is not a cost of 0. Durations are milliseconds, costs US
+    dollars, timestamps aware datetimes or epoch seconds (default: now). No method raises, and in the default write
+    mode none does I/O on the caller's thread.
+    """
+
+    def __init__(self, tenant_id: str) -> None:
+        self.tenant_id = tenant_id
+
+    def log_and_record_interaction(
+        self,
+        *,
+        conversation_id: str,
+        customer_message: str | None = None,
+        agent_response: str | None = None,
+        model_used: str | None = None,
+        confidence_score: float | None = None,
+        processing_time_ms: float | None = None,
+        token_usage: TokenUsage | None = None,
+        estimated_cost: float | None = None,
+        handoff_triggered: bool = False,
+        handoff_reason: str | None = None,
+        intent: str | None = None,
+        errors: Iterable[Mapping[str, Any]] = (),
+        timestamp: Timestamp = None,
+    ) -> None:
+        """One customer message and what the agent did with it.
+
+        Without ``agent_response`` it is an interaction without an answer: it counts as an error and has no response
+        time. ``errors`` are the errors that happened in it: mappings with ``operation`` and, if known, ``type``.
+        """
+        self._put(
+            "agent_interaction",
+            timestamp,
+            {
+                "conversation_id": conversation_id,
+                "customer_message": customer_message,
+                "agent_response": agent_response,
+                "model_used": model_used,
+                "confidence_score": confidence_score,
+                "processing_time_ms": processing_time_ms,
+                "token_usage": token_usage,
+                "estimated_cost": estimated_cost,
+                "handoff_triggered": handoff_triggered,
+                "handoff_reason": handoff_reason,
+                "intent": intent,
+                "errors": errors,
+            },
+        )
+
+    def log_and_record_llm_call(
+        self,
+        *,
+        provider: str,
+        model: str,
+        duration_ms: float | None = None,
+        prompt_tokens: int | None = None,
+        completion_tokens: int | None = None,
+        cost: float | None = None,
+        error: object = None,
+        conversation_id: str | None = None,
+        timestamp: Timestamp = None,
+    ) -> None:
+        """One call to a language model; ``error`` (an exception or a text) marks it as failed."""
+        self._put(
+            "llm_api_call",
+            timestamp,
+            {
+                "conversation_id": conversation_id,
+                "provider": provider,
+                "model": model,
+                "duration_ms": duration_ms,
+                "token_usage": {"prompt_tokens": prompt_tokens, "completion_tokens": completion_tokens},
+                "cost": cost,
+                "error": error,
+            },
+        )
+
+    def log_and_record_context_build(
+        self,
+        *,
+        conversation_id: str | None = None,
+        components: Mapping[str, int] | None = None,
+        duration_ms: float | None = None,
+        timestamp: Timestamp = None,
+    ) -> None:
+        """A context built for a model; ``components`` says how many parts of each kind went in."""
+        self._put(
+            "context_building",
+            timestamp,
+            {"conversation_id": conversation_id, "components": components, "duration_ms": duration_ms},
+        )
+
+    def log_and_record_handoff_decision(
+        self,
+        *,
+        decision: bool,
+        conversation_id: str | None = None,
+        confidence: float | None = None,
+        triggers: Iterable[str] = (),
+        reason: str | None = None,
+        timestamp: Timestamp = None,
+    ) -> None:
+        """Whether the agent decided to hand over to a human, and why."""
+        self._put(
+            "handoff_decision",
+            timestamp,
+            {
+                "conversation_id": conversation_id,
+                "decision": decision,
+                "confidence": confidence,
+                "triggers": triggers,
+                "reason": reason,
+            },
+        )
+
+    def log_and_record_knowledge_search(
+        self,
+        *,
+        query: str | None = None,
+        result_count: int | None = None,
+        similarity_scores: Iterable[float] = (),
+        duration_ms: float | None = None,
+        conversation_id: str | None = None,
+        timestamp: Timestamp = None,
+    ) -> None:
+        """A search of the knowledge base; at least one result makes it a hit."""
+        self._put(
+            "knowledge_search",
+            timestamp,
+            {
+                "conversation_id": conversation_id,
+                "query": query,
+                "result_count": result_count,
+                "similarity_scores": similarity_scores,
+                "duration_ms": duration_ms,
+            },
+        )
+
+    def log_and_record_error(
+        self,
+        operation: str,
+        exception: object = None,
+        context: Mapping[str, Any] | None = None,
+        *,
+        timestamp: Timestamp = None,
+    ) -> None:
+        """Something failed outside an interaction; inside one, use the interaction's ``errors``."""
+        self._put("error", timestamp, {"operation": operation, "exception": exception, "context": context})
+
+    def record_feedback(
+        self, *, score: float, conversation_id: str | None = None, timestamp: Timestamp = None
+    ) -> None:
+        """How satisfied the customer was, on the scale of your own."""
+        self._put("feedback", timestamp, {"conversation_id": conversation_id, "score": score})
+
+    def count(self, name: str, value: int = 1, **labels: str) -> None:
+        """Count an event of your own; rules know it as the metric ``user.<name>``."""
+        self._put("user_metric", None, {"name": name, "kind": Kind.COUNTER, "value": value, "labels": labels})
+
+    def sample(self, name: str, value: float, **labels: str) -> None:
+        """Record a value of your own (not negative), with its distribution; rules know it as ``user.<name>``."""
+        self._put("user_metric", None, {"name": name, "kind": Kind.HISTOGRAM, "value": value, "labels": labels})
+
+    def get_metrics_summary(self, window: str = "1h") -> dict[str, Any] | None:
+        """The summary of this tenant, live to the second; None when a store cannot be read (logged)."""
+        # Late: the reading side needs Django's models, which are not there yet when this module is imported.
+        from apps.monitoring.query import window as windows  # noqa: PLC0415
+        from apps.monitoring.query.summary import summary  # noqa: PLC0415
+
+        try:
+            start, end = windows.parse(window, None, None, datetime.now(UTC))
+            return summary(self.tenant_id, start, end)
+        except Exception:
+            _log.exception("the summary of tenant %s cannot be read", self.tenant_id)
+            return None
+
+    def _put(self, kind: str, timestamp: Timestamp, arguments: dict[str, Any]) -> None:
+        try:
+            recorder().put((kind, self.tenant_id, time.time(), timestamp, arguments))
+        except Exception:
+            _log.exception("a %s was not recorded", kind)
+
+
+_monitors: dict[str, AgentMonitor] = {}
+_monitors_lock = threading.Lock()
+_MAX_MONITORS: Final = 50_000
+
+
+def get_agent_monitor(tenant_id: str) -> AgentMonitor:
+    """The monitor of a tenant: the same object each time, for every thread and after every fork."""
+    found = _monitors.get(tenant_id) if isinstance(tenant_id, str) else None
+    if found is not None:
+        return found
+    try:
+        tenant = values.text(tenant_id, values.MAX_TENANT).strip() if tenant_id is not None else ""
+    except values.RefusedError:
+        tenant = ""
+    monitor = AgentMonitor(tenant or UNKNOWN_TENANT)
+    with _monitors_lock:
+        if len(_monitors) < _MAX_MONITORS and isinstance(tenant_id, str):
+            monitor = _monitors.setdefault(tenant_id, monitor)
+    return monitor

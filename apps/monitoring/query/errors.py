@@ -1,0 +1,23 @@
+"""What can be wrong with a question. Each message is one line that a person can act on."""
+
+from __future__ import annotations
+
+
+class QueryError(Exception):
+    """The question cannot be answered."""
+
+
+class UnknownTenantError(QueryError):
+    """Nothing was ever recorded for the tenant."""
+
+    def __init__(self, tenant: str) -> None:
+        super().__init__(f"nothing was ever recorded for tenant {tenant!r}")
+        self.tenant = tenant
+
+
+class RangeError(QueryError):
+    """The range of time cannot be read, or is empty."""
+
+
+class HotStoreUnavailableError(QueryError):
+    """The live part cannot be read, so the answer would be wrong."""

@@ -1,0 +1,32 @@
+"""The summary as users get it: range, watermark and every block."""
+
+from __future__ import annotations
+
+import math
+from datetime import datetime
+from typing import Any
+
+from apps.monitoring.core.clock import SECONDS, isoformat, minute_of
+from apps.monitoring.core.series import GLOBAL
+from apps.monitoring.core.summary import summarize
+from apps.monitoring.ingest.hotstore import HotStore
+from apps.monitoring.query import source
+from apps.monitoring.query.errors import UnknownTenantError
+
+
+def summary(tenant: str | None, start: datetime, end: datetime) -> dict[str, Any]:
+    """The summary of a tenant (None: all together) over whole minutes that cover ``[start, end)``, live to the second.
+
+    Raises UnknownTenantError, HotStoreUnavailableError, or django.db.DatabaseError.
+    """
+    first, last = minute_of(start.timestamp()), math.ceil(end.timestamp() / SECONDS)
+    reading = source.read(GLOBAL if tenant is None else tenant, first, last, HotStore.from_conf())
+    if tenant is not None and not reading.known:
+        raise UnknownTenantError(tenant)
+    return {
+        "tenant": tenant,
+        "from": isoformat(first),
+        "to": isoformat(last),
+        "complete_until": None if reading.complete_until is None else isoformat(reading.complete_until),
+        **summarize(reading.cells),
+    }

@@ -1,0 +1,79 @@
+"""Recordings: JSON Lines, optionally gzipped, one interaction a line (docs/recordings.md)."""
+
+from __future__ import annotations
+
+import gzip
+import math
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO, Any, Final
+
+import orjson
+
+_GZIP: Final = b"\x1f\x8b"
+
+
+class RecordingError(Exception):
+    """The recording as a whole cannot be read."""
+
+
+@dataclass(frozen=True, slots=True)
+class Broken:
+    """A line that is no interaction."""
+
+    number: int
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """One interaction. ``ended_ms`` is when it counts, in ms from the start of its run."""
+
+    number: int
+    tenant: str
+    ended_ms: float
+    row: Mapping[str, Any]
+
+
+def read(path: Path) -> Iterator[Line | Broken]:
+    """Every line that is not empty, in order. Raises RecordingError when the file cannot be read."""
+    try:
+        with _open(path) as file:
+            for number, text in enumerate(file, start=1):
+                if text.strip():
+                    yield _line(number, text)
+    except (OSError, EOFError) as error:
+        msg = f"the recording {path} cannot be read: {error}"
+        raise RecordingError(msg) from error
+
+
+def _open(path: Path) -> IO[bytes]:
+    with path.open("rb") as file:
+        zipped = file.read(2) == _GZIP
+    return gzip.open(path, "rb") if zipped else path.open("rb")  # type: ignore[return-value]
+
+
+def _line(number: int, text: bytes) -> Line | Broken:
+    try:
+        row = orjson.loads(text)
+    except orjson.JSONDecodeError as error:
+        return Broken(number, f"no JSON: {error}")
+    if not isinstance(row, dict):
+        return Broken(number, "no JSON object")
+    tenant, offset = row.get("tenant"), row.get("offset_ms")
+    if not isinstance(tenant, str) or not tenant:
+        return Broken(number, "no tenant")
+    if not _number(offset):
+        return Broken(number, "no offset_ms")
+    took = row.get("processing_time_ms")
+    if took is not None and not _number(took):
+        return Broken(number, "processing_time_ms is no number")
+    wrong = [name for name in ("llm_calls", "knowledge_searches", "errors") if not isinstance(row.get(name) or [], list)]
+    if wrong:
+        return Broken(number, f"{wrong[0]} is no list")
+    return Line(number, tenant, offset + (took or 0.0), row)
+
+
+def _number(value: object) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)

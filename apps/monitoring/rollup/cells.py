@@ -1,0 +1,56 @@
+"""From what the hot store holds to cells: the reverse of what slots spell."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping
+
+from apps.monitoring.catalogue import BY_CODE, Kind, Metric
+from apps.monitoring.core import distinct, series
+from apps.monitoring.core.cell import Cell
+from apps.monitoring.core.series import SeriesKey
+from apps.monitoring.ingest.hotstore import Held
+from apps.monitoring.ingest.slot import COUNT, MAX, MIN, SUM
+
+_log = logging.getLogger(__name__)
+
+Cells = dict[SeriesKey, Cell]
+
+
+def cells_of(held: Held) -> Cells:
+    """The cells of one tenant in one batch."""
+    cells: Cells = {}
+    for field, value in held.fields.items():
+        spelled, _, part = field.rpartition(":")
+        try:
+            metric, values = series.decode(spelled)
+        except KeyError:
+            # Written by a newer version beside this one: what it means is not known here.
+            _log.warning("a field of an unknown metric is left out: %r", field)
+            continue
+        cell = cells.setdefault(SeriesKey(metric.name, values), Cell())
+        _put(cell, metric, part, value)
+    for code, members in held.members.items():
+        sketch = distinct.encode(members)
+        cells[SeriesKey(BY_CODE[code].name)] = Cell(count=distinct.count(sketch), sketches=[sketch])
+    return cells
+
+
+def _put(cell: Cell, metric: Metric, part: str, value: int) -> None:
+    if part == COUNT:
+        cell.count += value
+    elif part == SUM:
+        cell.sum = value
+    elif part == MIN:
+        cell.min = value
+    elif part == MAX:
+        cell.max = value
+    elif metric.kind is Kind.HISTOGRAM:
+        cell.buckets[int(part)] = value
+        cell.count += value
+
+
+def merge(into: Cells, other: Mapping[SeriesKey, Cell]) -> None:
+    """Add the cells of another stretch."""
+    for key, cell in other.items():
+        into.setdefault(key, Cell()).merge(cell)

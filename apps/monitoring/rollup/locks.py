@@ -1,0 +1,57 @@
+"""Session-level advisory locks of Postgres: whose turn it is, given back by the server when a process dies."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Final
+
+from django.db import connection
+
+_SHARDS: Final = 0x61676D01
+_HOLD: Final = 0x61676D02
+_EVALUATION: Final = 0x61676D03
+
+
+@contextmanager
+def shard(number: int) -> Iterator[bool]:
+    """Be the only one to roll up a shard; False when another one is at it, or a hold is on."""
+    with _try("pg_try_advisory_lock_shared(%s, 0)", "pg_advisory_unlock_shared(%s, 0)", [_HOLD]) as free:
+        if not free:
+            yield False
+            return
+        with _try("pg_try_advisory_lock(%s, %s)", "pg_advisory_unlock(%s, %s)", [_SHARDS, number]) as mine:
+            yield mine
+
+
+@contextmanager
+def evaluation() -> Iterator[bool]:
+    """Be the only one to evaluate; False when another one is at it."""
+    with _try("pg_try_advisory_lock(%s, 0)", "pg_advisory_unlock(%s, 0)", [_EVALUATION]) as mine:
+        yield mine
+
+
+@contextmanager
+def hold() -> Iterator[None]:
+    """Keep every shard from being sealed while a recording is replayed; waits for those under way."""
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT pg_advisory_lock(%s, 0)", [_HOLD])
+    try:
+        yield
+    finally:
+        with connection.cursor() as cursor:
+            cursor.execute("SELECT pg_advisory_unlock(%s, 0)", [_HOLD])
+
+
+@contextmanager
+def _try(lock: str, unlock: str, key: list[int]) -> Iterator[bool]:
+    with connection.cursor() as cursor:
+        cursor.execute(f"SELECT {lock}", key)  # noqa: S608 - the two calls are literals above
+        (mine,) = cursor.fetchone()
+    try:
+        yield mine
+    finally:
+        # A connection that broke has given the lock back already.
+        if mine and connection.connection is not None and not connection.connection.closed:
+            with connection.cursor() as cursor:
+                cursor.execute(f"SELECT {unlock}", key)  # noqa: S608

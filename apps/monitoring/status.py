@@ -1,0 +1,135 @@
+"""Whether the monitoring itself works, judged by work done: what is behind, what is stuck, what was lost."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import Any, Final
+
+import redis
+from django.db import DatabaseError
+from django.db.models import Count, Min
+
+from apps.monitoring.core.clock import isoformat, minute_of, to_datetime
+from apps.monitoring.core.series import GLOBAL
+from apps.monitoring.ingest.hotstore import HotStore
+from apps.monitoring.models import AlertRule, Channel, EvaluationProgress, Notification, TaskRun
+from apps.monitoring.query import source
+from apps.monitoring.query.errors import QueryError
+
+MAX_LAG: Final = timedelta(minutes=5)
+"""How far roll-up, evaluation or a periodic task may be behind."""
+MAX_UNDELIVERED: Final = timedelta(minutes=15)
+"""How long a notification may wait."""
+_LOST: Final = frozenset({"minutes_dropped", "flushes_refused", "log_lines_dropped"})
+
+
+@dataclass(slots=True)
+class Status:
+    """The parts by name, and one line for each thing that is wrong."""
+
+    problems: list[str] = field(default_factory=list)
+    details: dict[str, Any] = field(default_factory=dict)
+
+    @property
+    def healthy(self) -> bool:
+        """Whether nothing is wrong."""
+        return not self.problems
+
+
+def status(now: datetime) -> Status:
+    """Look at every part. Never raises: a store that does not answer is a problem with a line of its own."""
+    found = Status()
+    try:
+        store = HotStore.from_conf()
+        backlog = [batch for shard in range(store.shards) for batch in store.backlog(shard)]
+        oldest = min((batch.minute for batch in backlog), default=None)
+        found.details["hot_store"] = {
+            "batches": len(backlog),
+            "oldest_minute": None if oldest is None else isoformat(oldest),
+        }
+    except (redis.RedisError, OSError) as error:
+        found.problems.append(f"the hot store does not answer: {error}")
+    try:
+        _look_at_database(found, now)
+    except DatabaseError as error:
+        found.problems.append(f"the database does not answer: {str(error).splitlines()[0] if str(error) else error!r}")
+    return found
+
+
+def _look_at_database(found: Status, now: datetime) -> None:
+    _look_at_rollup(found, now)
+    _look_at_evaluation(found, now)
+    _look_at_tasks(found, now)
+    _look_at_notifications(found, now)
+    _look_at_losses(found, now)
+
+
+def _look_at_rollup(found: Status, now: datetime) -> None:
+    until = source.watermark(HotStore.from_conf().shards)
+    lag = None if until is None else (now - to_datetime(until)).total_seconds()
+    found.details["rollup"] = {"complete_until": None if until is None else isoformat(until), "lag_seconds": lag}
+    if lag is None:
+        found.problems.append("no roll-up has ever finished: are beat and a worker of the queue rollup running?")
+    elif lag > MAX_LAG.total_seconds():
+        found.problems.append(f"the roll-up is {lag:.0f} s behind: are beat and a worker of the queue rollup running?")
+
+
+def _look_at_evaluation(found: Status, now: datetime) -> None:
+    progress = EvaluationProgress.objects.first()
+    errors = list(AlertRule.objects.exclude(error="").values_list("name", flat=True))
+    found.details["evaluation"] = {
+        "next_minute": None if progress is None else f"{progress.next_minute:%Y-%m-%dT%H:%M:%SZ}",
+        "lag_seconds": None if progress is None else (now - progress.next_minute).total_seconds(),
+        "rules_in_error": errors,
+    }
+    if progress is not None and now - progress.next_minute > MAX_LAG:
+        lag = (now - progress.next_minute).total_seconds()
+        found.problems.append(f"the evaluation is {lag:.0f} s behind: is a worker of the queue alerts running?")
+    found.problems += [f"rule {name} is in error; see it in the admin" for name in errors]
+
+
+def _look_at_tasks(found: Status, now: datetime) -> None:
+    tasks: dict[str, Any] = {}
+    for run in TaskRun.objects.order_by("name"):
+        tasks[run.name] = {
+            "started_at": run.started_at.isoformat(),
+            "succeeded_at": None if run.succeeded_at is None else run.succeeded_at.isoformat(),
+            "failures": run.failures,
+            "error": run.error,
+        }
+        if run.failures:
+            found.problems.append(f"task {run.name} failed {run.failures} times in a row: {run.error.splitlines()[0]}")
+        elif now - run.started_at > max(MAX_LAG, timedelta(hours=2) if run.name == "maintenance" else MAX_LAG):
+            found.problems.append(f"task {run.name} last ran {(now - run.started_at).total_seconds():.0f} s ago")
+    found.details["tasks"] = tasks
+
+
+def _look_at_notifications(found: Status, now: datetime) -> None:
+    states = Notification.objects.values("status").annotate(number=Count("id"), oldest=Min("created_at"))
+    by_status = {row["status"]: row for row in states}
+    pending = by_status.get(Notification.Status.PENDING)
+    dead = by_status.get(Notification.Status.DEAD)
+    found.details["notifications"] = {
+        "pending": pending["number"] if pending else 0,
+        "oldest_pending": pending["oldest"].isoformat() if pending else None,
+        "dead": dead["number"] if dead else 0,
+        "failing_channels": list(Channel.objects.filter(failing_since__isnull=False).values_list("name", flat=True)),
+    }
+    if pending and now - pending["oldest"] > MAX_UNDELIVERED:
+        waited = (now - pending["oldest"]).total_seconds()
+        found.problems.append(f"{pending['number']} notifications are undelivered, the oldest for {waited:.0f} s")
+    if dead:
+        found.problems.append(f"{dead['number']} notifications were given up; send them again from the admin")
+
+
+def _look_at_losses(found: Status, now: datetime) -> None:
+    end = minute_of(now.timestamp()) + 1
+    try:
+        cells = source.read(GLOBAL, end - 24 * 60, end, HotStore.from_conf()).cells
+    except QueryError:
+        return  # the hot store's own line says it
+    events = {key.values[0]: cell.count for key, cell in cells.items() if key.metric == "monitor_events"}
+    refused = {key.values[0]: cell.count for key, cell in cells.items() if key.metric == "refused_values"}
+    found.details["last_24h"] = {"monitor_events": events, "refused_values": refused}
+    found.problems += [f"{name} in the last 24 h: {events[name]}" for name in sorted(_LOST & events.keys())]
