@@ -1,0 +1,1 @@
+"""Celery tasks: thin wrappers of functions that run and test without Celery."""
