@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 from types import MappingProxyType
 from typing import Final
@@ -48,11 +48,14 @@ class Metric:
     unit: str
     meaning: str
     labels: tuple[str, ...] = ()
+    scale: int = field(init=False)
+    """Storage units in one unit."""
+    signed: bool = field(init=False)
+    """Whether a value may be negative, as a similarity may."""
 
-    @property
-    def scale(self) -> int:
-        """Storage units in one unit."""
-        return _SCALE[self.unit]
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "scale", _SCALE[self.unit])
+        object.__setattr__(self, "signed", self.kind is Kind.AMOUNT and self.unit == SCORE)
 
 
 @dataclass(frozen=True, slots=True)

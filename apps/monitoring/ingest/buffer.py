@@ -4,20 +4,23 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, Final
 
 from apps.monitoring.core import values
 from apps.monitoring.core.clock import minute_of
 from apps.monitoring.core.values import RefusedError
-from apps.monitoring.ingest.events import TRANSLATORS, Tally
+from apps.monitoring.ingest.events import TRANSLATORS
 from apps.monitoring.ingest.labels import LabelCaps
 from apps.monitoring.ingest.slot import Slot
+from apps.monitoring.ingest.tally import Tally
 
 Event = tuple[str, str, float, object, Mapping[str, Any]]
 """Type, tenant, when it was handed over (epoch seconds), the caller's own timestamp or None, arguments."""
 
 Slots = dict[tuple[int, str], Slot]
 """By minute and tenant."""
+
+_MAX_TALLIES: Final = 20_000
 
 
 class Buffer:
@@ -26,6 +29,7 @@ class Buffer:
     def __init__(self, label_cap: int) -> None:
         self._lock = threading.Lock()
         self._slots: Slots = {}
+        self._tallies: dict[str, Tally] = {}
         self.caps = LabelCaps(label_cap)
 
     def merge(self, events: list[Event]) -> None:
@@ -36,19 +40,30 @@ class Buffer:
 
     def _merge(self, event: Event) -> None:
         kind, tenant, handed_over, timestamp, arguments = event
-        refused = None
+        when, refused = handed_over, None
+        if timestamp is not None:
+            try:
+                when = values.moment(timestamp, handed_over)
+            except RefusedError as error:
+                refused = error.reason
+        tally = self._tallies.get(tenant) or self._tally(tenant)
+        key = (minute_of(when), tenant)
+        slot = self._slots.get(key)
+        if slot is None:
+            slot = self._slots[key] = Slot()
+        tally.slot = slot
         try:
-            when = values.moment(timestamp, handed_over)
-        except RefusedError as error:
-            when, refused = handed_over, error.reason
-        slot = self._slots.setdefault((minute_of(when), tenant), Slot())
-        tally = Tally(slot, self.caps, tenant)
-        if refused is not None:
-            tally.refuse(refused)
-        try:
+            if refused is not None:
+                tally.refuse(refused)
             TRANSLATORS[kind](tally, arguments)
         except Exception:  # noqa: BLE001 - arguments are foreign objects; whatever they raise must not end the thread
             tally.refuse("unreadable")
+
+    def _tally(self, tenant: str) -> Tally:
+        if len(self._tallies) >= _MAX_TALLIES:
+            self._tallies.clear()
+        tally = self._tallies[tenant] = Tally(self.caps, tenant)
+        return tally
 
     def take(self) -> Slots:
         """Everything merged so far; the buffer is empty after."""

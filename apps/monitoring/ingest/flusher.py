@@ -92,28 +92,24 @@ class Flusher:
 
     def _capped(self, slot: Slot) -> Slot:
         """The slot with the labels that all tenants together may have."""
-        renamed = {name: self._global_field(name) for name in (*slot.sums, *slot.lows, *slot.highs) if "\x1f" in name}
+        renamed = {name: self._global_series(name) for name in (*slot.counters, *slot.amounts, *slot.distributions)}
         if all(name == to for name, to in renamed.items()):
             return slot
         capped = Slot()
         capped.members = slot.members
-        for name, value in slot.sums.items():
-            to = renamed.get(name, name)
-            capped.sums[to] = capped.sums.get(to, 0) + value
-        for name, value in slot.lows.items():
-            to = renamed.get(name, name)
-            capped.lows[to] = min(value, capped.lows.get(to, value))
-        for name, value in slot.highs.items():
-            to = renamed.get(name, name)
-            capped.highs[to] = max(value, capped.highs.get(to, value))
+        for name, times in slot.counters.items():
+            capped.count(renamed[name], times)
+        for name, (times, total) in slot.amounts.items():
+            capped.add(renamed[name], total, times)
+        for name, distribution in slot.distributions.items():
+            capped.distribution(renamed[name]).merge(distribution)
         return capped
 
-    def _global_field(self, name: str) -> str:
-        spelled, _, part = name.rpartition(":")
-        code, *labels = spelled.split("\x1f")
-        values = tuple(labels)
-        admitted = self._global_caps.admit(GLOBAL, code, values) or overflowed(values)
-        return "\x1f".join((code, *admitted)) + f":{part}"
+    def _global_series(self, name: str) -> str:
+        code, *labels = name.split("\x1f")
+        if not labels or self._global_caps.admit(GLOBAL, code, tuple(labels)) is not None:
+            return name
+        return "\x1f".join((code, *overflowed(tuple(labels))))
 
     def _send_round(self) -> bool:
         """Send one numbered flush to every shard that has something; True when something was confirmed."""

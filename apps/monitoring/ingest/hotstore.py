@@ -161,10 +161,12 @@ def _flatten(records: Sequence[Record]) -> list[str | int]:
     flat: list[str | int] = []
     for minute, tenant, slot in records:
         flat += (minute, str(uuid.uuid4()), tenant)
-        for fields in (slot.sums, slot.lows, slot.highs):
-            flat.append(len(fields))
-            for field, value in fields.items():
-                flat += (field, value)
+        for fields in (slot.sums(), slot.lows(), slot.highs()):
+            start = len(flat)
+            flat.append(0)
+            for field in fields:
+                flat += field
+            flat[start] = (len(flat) - start) // 2
         flat.append(len(slot.members))
         for series, members in slot.members.items():
             flat += (series, len(members), *members)

@@ -58,7 +58,7 @@ class Recorder:
         self._queue.append(event)
         if self._thread is None:
             self._start()
-        elif waiting >= _WAKE_AT:
+        elif waiting == _WAKE_AT:
             self._wake.set()
 
     def flush(self, timeout: float) -> bool:

@@ -1,11 +1,8 @@
-"""What one tenant did in one minute, as far as this process knows: the form that is flushed as it is.
-
-A field is the spelling of a series in the hot store (`core.series.encode`), a colon, and a part: ``n`` the count,
-``s`` the sum, ``<`` the minimum, ``>`` the maximum, or the number of a histogram bucket.
-"""
+"""What one tenant did in one minute, as far as this process knows, until it is flushed."""
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Final
 
 from apps.monitoring.core.histogram import bucket_of
@@ -14,59 +11,120 @@ COUNT: Final = "n"
 SUM: Final = "s"
 MIN: Final = "<"
 MAX: Final = ">"
+"""The parts of a field in the hot store; a histogram bucket's part is its number."""
+
+
+class Distribution:
+    """The values of a histogram: their sum, extremes and buckets; the count is the sum of the buckets."""
+
+    __slots__ = ("buckets", "high", "low", "sum")
+
+    def __init__(self) -> None:
+        self.sum = 0
+        self.low: int | None = None
+        self.high: int | None = None
+        self.buckets: dict[int, int] = {}
+
+    def observe(self, value: int) -> None:
+        """Add a value in storage units."""
+        self.sum += value
+        if self.low is None or value < self.low:
+            self.low = value
+        if self.high is None or value > self.high:
+            self.high = value
+        bucket = bucket_of(value)
+        self.buckets[bucket] = self.buckets.get(bucket, 0) + 1
+
+    def merge(self, other: Distribution) -> None:
+        """Add what another one holds."""
+        self.sum += other.sum
+        if other.low is not None and (self.low is None or other.low < self.low):
+            self.low = other.low
+        if other.high is not None and (self.high is None or other.high > self.high):
+            self.high = other.high
+        for bucket, count in other.buckets.items():
+            self.buckets[bucket] = self.buckets.get(bucket, 0) + count
 
 
 class Slot:
-    """Counters that add up, extremes that do not, and members of sets. Merging is associative and commutative."""
+    """Series by their spelling in the hot store (`core.series.encode`). Merging is associative and commutative."""
 
-    __slots__ = ("highs", "lows", "members", "sums")
+    __slots__ = ("amounts", "counters", "distributions", "members")
 
     def __init__(self) -> None:
-        self.sums: dict[str, int] = {}
-        self.lows: dict[str, int] = {}
-        self.highs: dict[str, int] = {}
+        self.counters: dict[str, int] = {}
+        self.amounts: dict[str, list[int]] = {}
+        self.distributions: dict[str, Distribution] = {}
         self.members: dict[str, set[int]] = {}
 
     def count(self, series: str, times: int = 1) -> None:
         """Count an event of a counter."""
-        field = f"{series}:n"
-        self.sums[field] = self.sums.get(field, 0) + times
+        self.counters[series] = self.counters.get(series, 0) + times
 
-    def add(self, series: str, value: int) -> None:
-        """Add a value to an amount."""
-        self.count(series)
-        field = f"{series}:s"
-        self.sums[field] = self.sums.get(field, 0) + value
+    def add(self, series: str, value: int, times: int = 1) -> None:
+        """Add a value (or the sum of several) to an amount."""
+        known = self.amounts.get(series)
+        if known is None:
+            self.amounts[series] = [times, value]
+        else:
+            known[0] += times
+            known[1] += value
 
-    def observe(self, series: str, value: int) -> None:
-        """Put a value into a histogram; its count is the sum of its buckets."""
-        sums = self.sums
-        field = f"{series}:{bucket_of(value)}"
-        sums[field] = sums.get(field, 0) + 1
-        field = f"{series}:s"
-        sums[field] = sums.get(field, 0) + value
-        field = f"{series}:<"
-        if value < self.lows.get(field, value + 1):
-            self.lows[field] = value
-        field = f"{series}:>"
-        if value > self.highs.get(field, value - 1):
-            self.highs[field] = value
+    def distribution(self, series: str) -> Distribution:
+        """The histogram of a series."""
+        found = self.distributions.get(series)
+        if found is None:
+            found = self.distributions[series] = Distribution()
+        return found
 
     def include(self, series: str, member: int) -> None:
         """Put a member into a set of different ones."""
-        self.members.setdefault(series, set()).add(member)
+        found = self.members.get(series)
+        if found is None:
+            self.members[series] = {member}
+        else:
+            found.add(member)
 
     def merge(self, other: Slot) -> None:
         """Add what another slot of the same tenant and minute knows."""
-        for field, value in other.sums.items():
-            self.sums[field] = self.sums.get(field, 0) + value
-        for field, value in other.lows.items():
-            self.lows[field] = min(value, self.lows.get(field, value))
-        for field, value in other.highs.items():
-            self.highs[field] = max(value, self.highs.get(field, value))
+        for series, times in other.counters.items():
+            self.count(series, times)
+        for series, (times, total) in other.amounts.items():
+            self.add(series, total, times)
+        for series, distribution in other.distributions.items():
+            self.distribution(series).merge(distribution)
         for series, members in other.members.items():
             self.members.setdefault(series, set()).update(members)
 
     def __len__(self) -> int:
-        """How many fields and members it holds: what bounds memory is counted in."""
-        return len(self.sums) + len(self.lows) + len(self.highs) + sum(map(len, self.members.values()))
+        """How many fields and members it holds: what bounds on memory are counted in."""
+        return (
+            len(self.counters)
+            + 2 * len(self.amounts)
+            + sum(3 + len(d.buckets) for d in self.distributions.values())
+            + sum(map(len, self.members.values()))
+        )
+
+    def sums(self) -> Iterator[tuple[str, int]]:
+        """The fields that add up in the hot store: series, a colon, part."""
+        for series, times in self.counters.items():
+            yield f"{series}:{COUNT}", times
+        for series, (times, total) in self.amounts.items():
+            yield f"{series}:{COUNT}", times
+            yield f"{series}:{SUM}", total
+        for series, distribution in self.distributions.items():
+            yield f"{series}:{SUM}", distribution.sum
+            for bucket, count in distribution.buckets.items():
+                yield f"{series}:{bucket}", count
+
+    def lows(self) -> Iterator[tuple[str, int]]:
+        """The fields of which the smaller value stays."""
+        for series, distribution in self.distributions.items():
+            if distribution.low is not None:
+                yield f"{series}:{MIN}", distribution.low
+
+    def highs(self) -> Iterator[tuple[str, int]]:
+        """The fields of which the larger value stays."""
+        for series, distribution in self.distributions.items():
+            if distribution.high is not None:
+                yield f"{series}:{MAX}", distribution.high
