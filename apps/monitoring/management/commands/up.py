@@ -1,0 +1,117 @@
+"""`manage.py up`."""
+
+from __future__ import annotations
+
+import base64
+import fcntl
+import json
+import os
+import secrets
+import time
+from pathlib import Path
+from typing import Any, Final
+
+from django.conf import settings
+from django.contrib.auth import get_user_model
+from django.core.management import call_command
+from django.core.management.base import BaseCommand, CommandError, CommandParser
+
+from apps.monitoring.dashboard.login import one_time_login_path
+from config.embedded.process import answers, free_port
+from config.supervisor import parts
+
+_PORT: Final = 8000
+
+
+class Command(BaseCommand):
+    """Run everything on this machine."""
+
+    help = (
+        "Run everything on this machine: web, workers, beat, a local mail-and-webhook sink and sample traffic, on private "
+        "servers unless DATABASE_URL and REDIS_URL are set. Ctrl-C stops all of it."
+    )
+
+    def add_arguments(self, parser: CommandParser) -> None:
+        """What to run."""
+        parser.add_argument("--port", type=int, default=None, help=f"HTTP port (default: {_PORT}, or a free one)")
+        parser.add_argument("--no-traffic", action="store_true", help="no demo agent")
+
+    def handle(self, *_: Any, **options: Any) -> None:
+        """Prepare, tell where everything is, and run until a part ends or Ctrl-C."""
+        state = Path(settings.BASE_DIR) / ".local"
+        state.mkdir(exist_ok=True)
+        lock = (state / "up.lock").open("a")
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            msg = f"one is running already: {_address(state)}"
+            raise CommandError(msg) from None
+        port = options["port"] or (free_port() if answers(_PORT) else _PORT)
+        address = f"http://127.0.0.1:{port}"
+        (state / "up.json").write_text(json.dumps({"address": address, "pid": os.getpid()}))
+        env = self._environment(port, address)
+        os.environ.update(env)
+        self._prepare(env)
+        self._tell(address, env)
+        code = parts.run(env, frozenset({"traffic"}) if options["no_traffic"] else frozenset())
+        (state / "up.json").unlink(missing_ok=True)
+        if code:
+            msg = f"a part ended with exit code {code}, so everything was stopped; its last lines are above"
+            raise CommandError(msg)
+
+    def _environment(self, port: int, address: str) -> dict[str, str]:
+        """What the parts need to know; whatever is set already stays."""
+        smtp_port, http_port = free_port(), free_port()
+        secret = "whsec_" + _secret("webhook-secret", Path(settings.BASE_DIR) / ".local")
+        wanted = {
+            "DATABASE_URL": os.environ["DATABASE_URL"],
+            "REDIS_URL": os.environ["REDIS_URL"],
+            "SECRET_KEY": settings.SECRET_KEY,
+            "INSECURE_HTTP": "1",
+            "MONITORING_BASE_URL": address,
+            "MONITORING_LOG_PATH": str(Path(settings.BASE_DIR) / ".local" / "agent.log"),
+            "EMAIL_URL": f"smtp://127.0.0.1:{smtp_port}",
+            "MONITORING_ALERT_EMAILS": "ops@example.com",
+            "MONITORING_WEBHOOK_URL": f"http://127.0.0.1:{http_port}/webhook",
+            "MONITORING_WEBHOOK_SECRET": secret,
+            "MONITORING_ALLOWED_WEBHOOK_HOSTS": f"127.0.0.1:{http_port}",
+        }
+        own = {"PORT": str(port), "SINK_SMTP_PORT": str(smtp_port), "SINK_HTTP_PORT": str(http_port)}
+        return {name: os.environ.get(name, value) for name, value in wanted.items()} | own
+
+    def _prepare(self, env: dict[str, str]) -> None:
+        for name in ("MONITORING_ALERT_EMAILS", "MONITORING_ALLOWED_WEBHOOK_HOSTS"):
+            setattr(settings, name, env[name].split(","))
+        for name in ("MONITORING_WEBHOOK_URL", "MONITORING_WEBHOOK_SECRET", "MONITORING_BASE_URL"):
+            setattr(settings, name, env[name])
+        call_command("migrate", verbosity=0)
+        call_command("setup_monitoring", stdout=self.stdout)
+
+    def _tell(self, address: str, env: dict[str, str]) -> None:
+        user, _ = get_user_model().objects.get_or_create(
+            username="admin", defaults={"is_staff": True, "is_superuser": True}
+        )
+        self.stdout.write(
+            f"\n  dashboard       {address}/dashboard/"
+            f"\n  one-time login  {address}{one_time_login_path(user)}"
+            f"\n  admin           {address}/admin/"
+            f"\n  sink            http://127.0.0.1:{env['SINK_HTTP_PORT']}/ (what the channels sent)"
+            f"\n\n  started {time.strftime('%H:%M:%S')}; the first alert comes within three minutes. Ctrl-C stops everything.\n"
+        )
+        self.stdout.flush()
+
+
+def _address(state: Path) -> str:
+    try:
+        return str(json.loads((state / "up.json").read_text())["address"])
+    except (OSError, ValueError, KeyError):
+        return "it is just starting"
+
+
+def _secret(name: str, state: Path) -> str:
+    """A webhook secret that stays the same over restarts: 24 random bytes in base64."""
+    file = state / name
+    if not file.exists():
+        file.touch(mode=0o600)
+        file.write_text(base64.b64encode(secrets.token_bytes(24)).decode())
+    return file.read_text()

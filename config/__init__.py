@@ -1,0 +1,1 @@
+"""How the product is run: settings, URLs, private servers, supervisor."""

@@ -1,0 +1,51 @@
+"""What a bare checkout lacks in its environment: addresses of servers, and a secret of its own."""
+
+from __future__ import annotations
+
+import os
+import secrets
+import sys
+from pathlib import Path
+from typing import Final
+
+from config.embedded import servers
+from config.embedded.process import StartError
+
+STATE: Final = Path(__file__).resolve().parents[2] / ".local"
+_SERVERLESS: Final = frozenset({"help", "check", "makemigrations", "collectstatic", "spectacular", "version", "sink", "test"})
+_NOWHERE: Final = {"DATABASE_URL": "postgresql://nobody@127.0.0.1:1/none", "REDIS_URL": "redis://127.0.0.1:1/0"}
+
+
+def prepare(arguments: list[str]) -> None:
+    """Complete the environment of a management command; exits with one line when the servers do not start.
+
+    A set DATABASE_URL means a real installation: then SECRET_KEY is demanded by the settings, not made here.
+    """
+    private = not os.environ.get("DATABASE_URL")
+    if _needs_servers(arguments) and not (os.environ.get("DATABASE_URL") and os.environ.get("REDIS_URL")):
+        try:
+            addresses = servers.acquire(STATE)
+        except (StartError, OSError) as error:
+            sys.exit(f"the private servers cannot be used: {error}")
+        os.environ.setdefault("DATABASE_URL", addresses.database_url)
+        os.environ.setdefault("REDIS_URL", addresses.redis_url)
+    else:
+        for name, value in _NOWHERE.items():
+            os.environ.setdefault(name, value)
+    if private and not os.environ.get("SECRET_KEY"):
+        os.environ["SECRET_KEY"] = _secret_key()
+
+
+def _needs_servers(arguments: list[str]) -> bool:
+    if not arguments or arguments[0].startswith("-") or arguments[0] in _SERVERLESS:
+        return False
+    return "--help" not in arguments and "-h" not in arguments
+
+
+def _secret_key() -> str:
+    file = STATE / "secret-key"
+    if not file.exists():
+        STATE.mkdir(exist_ok=True)
+        file.touch(mode=0o600)
+        file.write_text(secrets.token_urlsafe(50))
+    return file.read_text()

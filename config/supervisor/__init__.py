@@ -1,0 +1,1 @@
+"""Runs the parts of the product on one machine: what `make up` is made of."""

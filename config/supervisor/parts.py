@@ -1,0 +1,38 @@
+"""The Procfile, run by honcho: all parts start together and end together."""
+
+from __future__ import annotations
+
+import os
+import shlex
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Final
+
+from honcho.environ import parse_procfile
+from honcho.manager import Manager
+
+from config.supervisor.part import SUPERVISOR
+
+ROOT: Final = Path(__file__).resolve().parents[2]
+
+
+def run(env: Mapping[str, str], without: frozenset[str] = frozenset()) -> int:
+    """Run every part of the Procfile until one ends or a signal comes; returns the exit code of the first that failed.
+
+    The programs of the virtual environment come first on PATH. Honcho passes SIGINT and SIGTERM on to the parts.
+    """
+    complete = {
+        **os.environ,
+        **env,
+        SUPERVISOR: str(os.getpid()),
+        "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ.get('PATH', '')}",
+        "PYTHONUNBUFFERED": "1",
+    }
+    manager = Manager()
+    for name, command in parse_procfile((ROOT / "Procfile").read_text()).processes.items():
+        if name not in without:
+            launcher = f"exec {shlex.quote(sys.executable)} -m config.supervisor.part -- sh -c {shlex.quote('exec ' + command)}"
+            manager.add_process(name, launcher, env=complete, cwd=str(ROOT))
+    manager.loop()
+    return int(manager.returncode or 0)

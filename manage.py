@@ -1,0 +1,22 @@
+#!/usr/bin/env python
+"""Django's command line. Without DATABASE_URL and REDIS_URL it uses the private servers of this checkout."""
+
+from __future__ import annotations
+
+import os
+import sys
+
+from config.embedded import environment
+
+
+def main() -> None:
+    """Prepare the environment, then hand over to Django."""
+    os.environ.setdefault("DJANGO_SETTINGS_MODULE", "config.settings")
+    environment.prepare(sys.argv[1:])
+    from django.core.management import execute_from_command_line  # noqa: PLC0415 - after the environment
+
+    execute_from_command_line(sys.argv)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,1 @@
+"""The Celery side: the application, its tasks by queue, and beat."""

@@ -1,0 +1,38 @@
+"""The Celery application: `celery -A workers.app worker`."""
+
+from __future__ import annotations
+
+import os
+from typing import Final
+
+from celery import Celery
+
+os.environ.setdefault("DJANGO_SETTINGS_MODULE", "config.settings")
+
+QUEUES: Final = ("rollup", "alerts", "notifications", "maintenance")
+
+app = Celery("monitoring")
+app.config_from_object("django.conf:settings", namespace="CELERY")
+app.conf.update(
+    include=[f"workers.tasks.{queue}" for queue in QUEUES],
+    task_routes={
+        "monitoring.rollup*": {"queue": "rollup"},
+        "monitoring.evaluate": {"queue": "alerts"},
+        "monitoring.deliver*": {"queue": "notifications"},
+        "monitoring.sweep*": {"queue": "notifications"},
+        "monitoring.maintenance": {"queue": "maintenance"},
+    },
+    # A task that a killed worker had is run again; every task is idempotent.
+    task_acks_late=True,
+    task_reject_on_worker_lost=True,
+    worker_prefetch_multiplier=1,
+    task_ignore_result=True,
+    task_soft_time_limit=240,
+    task_time_limit=300,
+    broker_connection_retry_on_startup=True,
+    # Kombu looks for unacknowledged messages only every restore_interval * throttle seconds (100 by default),
+    # whatever the visibility timeout says.
+    broker_transport_options={"visibility_timeout": 600, "unacked_restore_interval": 1, "unacked_restore_throttle": 1},
+    worker_hijack_root_logger=False,
+    timezone="UTC",
+)
