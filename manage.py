@@ -13,7 +13,7 @@ def main() -> None:
     """Prepare the environment, then hand over to Django."""
     os.environ.setdefault("DJANGO_SETTINGS_MODULE", "config.settings")
     environment.prepare(sys.argv[1:])
-    from django.core.management import execute_from_command_line  # noqa: PLC0415 - after the environment
+    from django.core.management import execute_from_command_line
 
     execute_from_command_line(sys.argv)
 

@@ -29,12 +29,19 @@ class Status:
     """The parts by name, and one line for each thing that is wrong."""
 
     problems: list[str] = field(default_factory=list)
+    failing: set[str] = field(default_factory=set)
+    """The parts that something is wrong with: hot_store, database, rollup, evaluation, tasks, notifications, losses."""
     details: dict[str, Any] = field(default_factory=dict)
 
     @property
     def healthy(self) -> bool:
         """Whether nothing is wrong."""
         return not self.problems
+
+    def fail(self, part: str, problem: str) -> None:
+        """Something is wrong with a part."""
+        self.failing.add(part)
+        self.problems.append(problem)
 
 
 def status(now: datetime) -> Status:
@@ -49,11 +56,11 @@ def status(now: datetime) -> Status:
             "oldest_minute": None if oldest is None else isoformat(oldest),
         }
     except (redis.RedisError, OSError) as error:
-        found.problems.append(f"the hot store does not answer: {error}")
+        found.fail("hot_store", f"the hot store does not answer: {error}")
     try:
         _look_at_database(found, now)
     except DatabaseError as error:
-        found.problems.append(f"the database does not answer: {str(error).splitlines()[0] if str(error) else error!r}")
+        found.fail("database", f"the database does not answer: {str(error).splitlines()[0] if str(error) else error!r}")
     return found
 
 
@@ -70,9 +77,9 @@ def _look_at_rollup(found: Status, now: datetime) -> None:
     lag = None if until is None else (now - to_datetime(until)).total_seconds()
     found.details["rollup"] = {"complete_until": None if until is None else isoformat(until), "lag_seconds": lag}
     if lag is None:
-        found.problems.append("no roll-up has ever finished: are beat and a worker of the queue rollup running?")
+        found.fail("rollup", "no roll-up has ever finished: are beat and a worker of the queue rollup running?")
     elif lag > MAX_LAG.total_seconds():
-        found.problems.append(f"the roll-up is {lag:.0f} s behind: are beat and a worker of the queue rollup running?")
+        found.fail("rollup", f"the roll-up is {lag:.0f} s behind: are beat and a worker of the queue rollup running?")
 
 
 def _look_at_evaluation(found: Status, now: datetime) -> None:
@@ -85,8 +92,9 @@ def _look_at_evaluation(found: Status, now: datetime) -> None:
     }
     if progress is not None and now - progress.next_minute > MAX_LAG:
         lag = (now - progress.next_minute).total_seconds()
-        found.problems.append(f"the evaluation is {lag:.0f} s behind: is a worker of the queue alerts running?")
-    found.problems += [f"rule {name} is in error; see it in the admin" for name in errors]
+        found.fail("evaluation", f"the evaluation is {lag:.0f} s behind: is a worker of the queue alerts running?")
+    for name in errors:
+        found.fail("evaluation", f"rule {name} is in error; see it in the admin")
 
 
 def _look_at_tasks(found: Status, now: datetime) -> None:
@@ -99,9 +107,9 @@ def _look_at_tasks(found: Status, now: datetime) -> None:
             "error": run.error,
         }
         if run.failures:
-            found.problems.append(f"task {run.name} failed {run.failures} times in a row: {run.error.splitlines()[0]}")
+            found.fail("tasks", f"task {run.name} failed {run.failures} times in a row: {run.error.splitlines()[0]}")
         elif now - run.started_at > max(MAX_LAG, timedelta(hours=2) if run.name == "maintenance" else MAX_LAG):
-            found.problems.append(f"task {run.name} last ran {(now - run.started_at).total_seconds():.0f} s ago")
+            found.fail("tasks", f"task {run.name} last ran {(now - run.started_at).total_seconds():.0f} s ago")
     found.details["tasks"] = tasks
 
 
@@ -118,9 +126,9 @@ def _look_at_notifications(found: Status, now: datetime) -> None:
     }
     if pending and now - pending["oldest"] > MAX_UNDELIVERED:
         waited = (now - pending["oldest"]).total_seconds()
-        found.problems.append(f"{pending['number']} notifications are undelivered, the oldest for {waited:.0f} s")
+        found.fail("notifications", f"{pending['number']} notifications are undelivered, the oldest for {waited:.0f} s")
     if dead:
-        found.problems.append(f"{dead['number']} notifications were given up; send them again from the admin")
+        found.fail("notifications", f"{dead['number']} notifications were given up; send them again from the admin")
 
 
 def _look_at_losses(found: Status, now: datetime) -> None:
@@ -132,4 +140,5 @@ def _look_at_losses(found: Status, now: datetime) -> None:
     events = {key.values[0]: cell.count for key, cell in cells.items() if key.metric == "monitor_events"}
     refused = {key.values[0]: cell.count for key, cell in cells.items() if key.metric == "refused_values"}
     found.details["last_24h"] = {"monitor_events": events, "refused_values": refused}
-    found.problems += [f"{name} in the last 24 h: {events[name]}" for name in sorted(_LOST & events.keys())]
+    for name in sorted(_LOST & events.keys()):
+        found.fail("losses", f"{name} in the last 24 h: {events[name]}")

@@ -46,7 +46,20 @@ class Postgres:
         port = free_port()
         options = () if self.durable else _FAST
         self._process = start(
-            [programs / "postgres", "-D", data, "-h", "127.0.0.1", "-p", str(port), "-k", "", "-c", "max_connections=200", *options],
+            [
+                programs / "postgres",
+                "-D",
+                data,
+                "-h",
+                "127.0.0.1",
+                "-p",
+                str(port),
+                "-k",
+                "",
+                "-c",
+                "max_connections=200",
+                *options,
+            ],
             self.state / "postgres.log",
             lambda: _accepts(port, password),
             signal.SIGINT,

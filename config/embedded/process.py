@@ -34,7 +34,9 @@ def die_with_parent(signum: int) -> Callable[[], None]:
     return prepare
 
 
-def start(argv: Sequence[str | Path], log: Path, ready: Callable[[], bool], stop_signal: int, **popen: Any) -> subprocess.Popen[bytes]:
+def start(
+    argv: Sequence[str | Path], log: Path, ready: Callable[[], bool], stop_signal: int, **popen: Any
+) -> subprocess.Popen[bytes]:
     """Start a server and wait until it answers. Raises StartError with the end of its log."""
     with log.open("ab") as output:
         process = subprocess.Popen(

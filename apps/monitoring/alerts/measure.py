@@ -185,7 +185,5 @@ class Windows:
 def known_tenants(metrics: Iterable[str]) -> set[str]:
     """Every tenant that ever had one of the metrics."""
     with connection.cursor() as cursor:
-        cursor.execute(
-            "SELECT DISTINCT tenant FROM monitoring_series WHERE metric = ANY(%s) AND tenant <> ''", [list(metrics)]
-        )
+        cursor.execute("SELECT DISTINCT tenant FROM monitoring_series WHERE metric = ANY(%s) AND tenant <> ''", [list(metrics)])
         return {tenant for (tenant,) in cursor.fetchall()}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+from apps.monitoring.catalogue import DISTINCT
 from apps.monitoring.core import distinct, histogram
 
 
@@ -34,12 +35,10 @@ class Cell:
         self.sketches.extend(other.sketches)
 
     @classmethod
-    def stored(  # noqa: PLR0913 - one argument a column
-        cls, distinct_count: bool, count: int, total: int | None, low: int | None, high: int | None, data: bytes | None
-    ) -> Cell:
-        """The cell of a snapshot row; ``distinct_count`` says whether its bytes are a sketch or a histogram."""
+    def stored(cls, metric: str, count: int, total: int | None, low: int | None, high: int | None, data: bytes | None) -> Cell:
+        """The cell of a snapshot row; its metric says whether the bytes are a sketch or a histogram."""
         cell = cls(count, total, low, high)
-        if data is not None and distinct_count:
+        if data is not None and metric in DISTINCT:
             cell.sketches = [bytes(data)]
         elif data is not None:
             cell.buckets = histogram.decode(bytes(data))

@@ -38,8 +38,8 @@ def value_of(bucket: int) -> float:
     """The value that stands for a bucket: the middle that makes the relative error equal on both sides."""
     if bucket == ZERO:
         return 0.0
-    lower = 2.0 ** (bucket / BUCKETS_PER_OCTAVE)
-    upper = 2.0 ** ((bucket + 1) / BUCKETS_PER_OCTAVE)
+    lower = math.exp2(bucket / BUCKETS_PER_OCTAVE)
+    upper = math.exp2((bucket + 1) / BUCKETS_PER_OCTAVE)
     return 2.0 * lower * upper / (lower + upper)
 
 

@@ -59,9 +59,7 @@ class Operator(StrEnum):
         return _COMPARE[self](value, threshold)
 
 
-_SYMBOLS: Final = MappingProxyType(
-    {Operator.GT: ">", Operator.GTE: "≥", Operator.LT: "<", Operator.LTE: "≤", Operator.EQ: "="}
-)
+_SYMBOLS: Final = MappingProxyType({Operator.GT: ">", Operator.GTE: "≥", Operator.LT: "<", Operator.LTE: "≤", Operator.EQ: "="})
 _COMPARE: Final[Mapping[Operator, Callable[[float, float], bool]]] = MappingProxyType(
     {
         Operator.GT: operator.gt,
@@ -158,7 +156,9 @@ def judge(rule: Rule, value: float | None, samples: int) -> Verdict:
     compare = Operator(rule.operator)
     recovery = rule.threshold if rule.recovery_threshold is None else rule.recovery_threshold
     breach = compare.holds(value, rule.threshold)
-    reason = f"{value:g} {compare.symbol} {rule.threshold:g}" if breach else f"{value:g} is not {compare.symbol} {rule.threshold:g}"
+    reason = (
+        f"{value:g} {compare.symbol} {rule.threshold:g}" if breach else f"{value:g} is not {compare.symbol} {rule.threshold:g}"
+    )
     return Verdict(value, samples, breach, not compare.holds(value, recovery), reason)
 
 

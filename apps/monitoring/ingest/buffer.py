@@ -56,7 +56,7 @@ class Buffer:
             if refused is not None:
                 tally.refuse(refused)
             TRANSLATORS[kind](tally, arguments)
-        except Exception:  # noqa: BLE001 - arguments are foreign objects; whatever they raise must not end the thread
+        except Exception:
             tally.refuse("unreadable")
 
     def _tally(self, tenant: str) -> Tally:

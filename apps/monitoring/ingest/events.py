@@ -76,7 +76,7 @@ def _tokens(tally: Tally, metric: Metric, usage: object, *labels: object) -> Non
     has_prompt = tally.number(metric, prompt, "prompt", *labels)
     has_completion = tally.number(metric, completion, "completion", *labels)
     if total is None and has_prompt and has_completion:
-        total = prompt + completion
+        total = (prompt or 0) + (completion or 0)
     tally.number(metric, total, "total", *labels)
 
 

@@ -26,7 +26,21 @@ _log = logging.getLogger(__name__)
 _CHUNK: Final = 4_000
 """Fields in one script call: about 5 ms of the server's time."""
 
-_TEMPORARY: Final = ("OOM", "READONLY", "LOADING", "BUSY", "CLUSTERDOWN", "TRYAGAIN", "MASTERDOWN", "NOREPLICAS", "MISCONF", "NOSCRIPT", "NOAUTH", "WRONGPASS", "NOPERM")
+_TEMPORARY: Final = (
+    "OOM",
+    "READONLY",
+    "LOADING",
+    "BUSY",
+    "CLUSTERDOWN",
+    "TRYAGAIN",
+    "MASTERDOWN",
+    "NOREPLICAS",
+    "MISCONF",
+    "NOSCRIPT",
+    "NOAUTH",
+    "WRONGPASS",
+    "NOPERM",
+)
 """Errors of the server that pass or that ops mend: what was refused is kept."""
 
 
@@ -40,8 +54,10 @@ class _Shard:
 
 
 class Flusher:
-    """Sends what the buffer holds. One flush of a shard is under way at a time, and keeps its number until the
-    server has answered, so a lost answer never counts twice and never loses what came after.
+    """Sends what the buffer holds.
+
+    One flush of a shard is under way at a time, and keeps its number until the server has answered, so a lost answer
+    never counts twice and never loses what came after.
     """
 
     def __init__(self, buffer: Buffer, store: HotStore, max_pending: int) -> None:

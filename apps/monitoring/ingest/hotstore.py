@@ -58,9 +58,8 @@ def shard_of(tenant: str, shards: int) -> int:
 @cache
 def client(url: str) -> Redis:
     """One pool a process and address. Short time limits: a writer has its buffer, a reader says what is missing."""
-    return cast(
-        "Redis",
-        redis.Redis.from_url(url, decode_responses=True, socket_timeout=5.0, socket_connect_timeout=2.0, health_check_interval=30),
+    return redis.Redis.from_url(
+        url, decode_responses=True, socket_timeout=5.0, socket_connect_timeout=2.0, health_check_interval=30
     )
 
 

@@ -141,7 +141,7 @@ def flush_now(timeout: float = 10.0) -> bool:
 
 def _begin_anew() -> None:
     """In a forked child: what the parent has not flushed is the parent's to flush, and its threads are not here."""
-    global _recorder, _lock  # noqa: PLW0603 - see recorder()
+    global _recorder, _lock
     _recorder, _lock = None, threading.Lock()
 
 

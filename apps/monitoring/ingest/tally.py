@@ -22,8 +22,9 @@ _PLAIN: Final = (str, type(None))
 
 
 class Tally:
-    """One a tenant; `slot` is where its next event counts. It remembers how label values and conversations are
-    spelled, because they come again and again.
+    """One a tenant; `slot` is where its next event counts.
+
+    It remembers how label values and conversations are spelled, because they come again and again.
     """
 
     __slots__ = ("_caps", "_members", "_spelled", "_tenant", "slot")

@@ -19,7 +19,7 @@ from apps.monitoring.replay.recording import RecordingError
 class MonitoringCommand(BaseCommand):
     """A command that answers with a value: shown to people as lines, to machines as JSON."""
 
-    requires_system_checks: list[str] = []  # type: ignore[assignment]
+    requires_system_checks: list[str] = []
 
     def add_arguments(self, parser: CommandParser) -> None:
         """Every command can answer in JSON."""

@@ -76,7 +76,7 @@ class Migration(migrations.Migration):
             fields=[
                 ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
                 ('name', models.CharField(max_length=100)),
-                ('tenant', models.CharField(blank=True, help_text='Empty: every tenant.', max_length=128, null=True)),
+                ('tenant', models.CharField(blank=True, help_text='Empty: every tenant.', max_length=128)),
                 ('digest', models.CharField(editable=False, max_length=64, unique=True)),
                 ('created_at', models.DateTimeField(auto_now_add=True)),
                 ('last_used_at', models.DateTimeField(editable=False, null=True)),

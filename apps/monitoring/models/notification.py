@@ -50,11 +50,15 @@ class Notification(models.Model):
         ordering = ["-created_at"]
         constraints = [
             models.UniqueConstraint(
-                fields=["rule", "channel", "minute", "kind"], condition=~Q(kind="test"), name="monitoring_one_notification"
+                fields=["rule", "channel", "minute", "kind"],
+                condition=~Q(kind="test"),
+                name="monitoring_one_notification",
             )
         ]
         indexes = [
-            models.Index(fields=["channel", "next_attempt_at"], condition=Q(status="pending"), name="monitoring_notification_due"),
+            models.Index(
+                fields=["channel", "next_attempt_at"], condition=Q(status="pending"), name="monitoring_notification_due"
+            ),
             models.Index(fields=["-created_at"], name="monitoring_notification_new"),
         ]
 

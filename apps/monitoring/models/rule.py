@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from enum import StrEnum
 from typing import Any
 
 from django.core.exceptions import ValidationError
@@ -13,21 +14,19 @@ from apps.monitoring.models.channel import Channel
 from apps.monitoring.models.snapshot import TENANT_MAX_LENGTH
 
 
+def _choices(values: type[StrEnum]) -> list[tuple[str, str]]:
+    return [(value.value, value.value.replace("_", " ")) for value in values]
+
+
 class AlertRule(models.Model):
     """A condition on a metric over a window. Saved means validated: `clean` refuses what cannot work."""
-
-    Severity = models.TextChoices("Severity", [(s.name, (s.value, s.value)) for s in rules.Severity])
-    Statistic = models.TextChoices("Statistic", [(s.name, (s.value, s.value)) for s in rules.Statistic])
-    Operator = models.TextChoices("Operator", [(o.name, (o.value, f"{o.value} ({o.symbol})")) for o in rules.Operator])
-    Scope = models.TextChoices("Scope", [(s.name, (s.value, s.value.replace("_", " "))) for s in rules.Scope])
-    NoData = models.TextChoices("NoData", [(n.name, (n.value, n.value)) for n in rules.NoData])
 
     name = models.SlugField(max_length=100, unique=True)
     description = models.TextField(blank=True)
     enabled = models.BooleanField(default=True)
     metric = models.CharField(max_length=128, help_text="A metric of the catalogue, or user.<name>.")
-    statistic = models.CharField(max_length=8, choices=Statistic.choices)
-    operator = models.CharField(max_length=4, choices=Operator.choices)
+    statistic = models.CharField(max_length=8, choices=_choices(rules.Statistic))
+    operator = models.CharField(max_length=4, choices=_choices(rules.Operator))
     threshold = models.FloatField(help_text="In the metric's unit: ms, USD, share of 1, count.")
     recovery_threshold = models.FloatField(null=True, blank=True, help_text="Empty: the threshold itself.")
     window_minutes = models.PositiveIntegerField(default=5, validators=[MinValueValidator(1)])
@@ -36,12 +35,12 @@ class AlertRule(models.Model):
         default=0, help_text="The recovery must last this long before the alert resolves."
     )
     min_samples = models.PositiveIntegerField(default=10, help_text="Below this there is no value.")
-    severity = models.CharField(max_length=8, choices=Severity.choices, default=rules.Severity.WARNING.value)
+    severity = models.CharField(max_length=8, choices=_choices(rules.Severity), default=rules.Severity.WARNING.value)
     cooldown_minutes = models.PositiveIntegerField(default=15)
-    scope = models.CharField(max_length=12, choices=Scope.choices, default=rules.Scope.EVERY_TENANT.value)
+    scope = models.CharField(max_length=12, choices=_choices(rules.Scope), default=rules.Scope.EVERY_TENANT.value)
     tenant = models.CharField(max_length=TENANT_MAX_LENGTH, blank=True, help_text="For the scope of one tenant.")
     label_filter = models.JSONField(default=dict, blank=True, help_text='Only series with these labels: {"model": "gpt-4o"}.')
-    no_data = models.CharField(max_length=5, choices=NoData.choices, default=rules.NoData.OK.value)
+    no_data = models.CharField(max_length=5, choices=_choices(rules.NoData), default=rules.NoData.OK.value)
     channels = models.ManyToManyField(Channel, blank=True, related_name="rules", help_text="None: every default channel.")
     message_template = models.TextField(
         blank=True, help_text="Placeholders: {rule} {tenant} {value} {threshold} {samples} {window} {severity}."
@@ -58,17 +57,17 @@ class AlertRule(models.Model):
     def __str__(self) -> str:
         return self.name
 
-    def clean(self) -> None:
-        """Refuse a rule that cannot work, with the field and the reason."""
-        problems = rules.problems(self.definition())
-        if problems:
-            raise ValidationError({field: reason for field, reason in problems.items()})
-
     def save(self, *args: Any, **kwargs: Any) -> None:
         """Validate whatever the way in: admin, API, shell or code."""
         if kwargs.get("update_fields") is None:
             self.full_clean()
         super().save(*args, **kwargs)
+
+    def clean(self) -> None:
+        """Refuse a rule that cannot work, with the field and the reason."""
+        problems = rules.problems(self.definition())
+        if problems:
+            raise ValidationError(dict(problems))
 
     def definition(self) -> rules.Rule:
         """The rule as the value that the pure core judges with."""

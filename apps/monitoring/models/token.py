@@ -14,9 +14,7 @@ class ApiToken(models.Model):
     """Opens the API for one tenant, or for all. Only a hash is stored: the token is shown once, when made."""
 
     name = models.CharField(max_length=100)
-    tenant = models.CharField(
-        max_length=TENANT_MAX_LENGTH, null=True, blank=True, help_text="Empty: every tenant."  # noqa: DJ001
-    )
+    tenant = models.CharField(max_length=TENANT_MAX_LENGTH, blank=True, help_text="Empty: every tenant.")
     digest = models.CharField(max_length=64, unique=True, editable=False)
     created_at = models.DateTimeField(auto_now_add=True)
     last_used_at = models.DateTimeField(null=True, editable=False)
@@ -30,7 +28,7 @@ class ApiToken(models.Model):
         return hashlib.sha256(token.encode()).hexdigest()
 
     @classmethod
-    def issue(cls, name: str, tenant: str | None = None) -> tuple[ApiToken, str]:
+    def issue(cls, name: str, tenant: str = "") -> tuple[ApiToken, str]:
         """Make a token; the second value is the secret, to be shown once."""
         secret = "amt_" + secrets.token_urlsafe(32)
-        return cls.objects.create(name=name, tenant=tenant or None, digest=cls.digest_of(secret)), secret
+        return cls.objects.create(name=name, tenant=tenant, digest=cls.digest_of(secret)), secret

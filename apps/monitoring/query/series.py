@@ -42,6 +42,10 @@ def per_minute(tenant: str | None, start: datetime, end: datetime) -> list[dict[
     for minute in sorted(counts):
         p95 = histogram.quantile(buckets.get(minute, {}), 0.95, None, None)
         points.append(
-            {"minute": isoformat(minute), "interactions": counts[minute], "p95_ms": None if p95 is None else p95 / scale}
+            {
+                "minute": isoformat(minute),
+                "interactions": counts[minute],
+                "p95_ms": None if p95 is None else p95 / scale,
+            }
         )
     return points

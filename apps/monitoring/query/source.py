@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import redis
 from django.db import connection, transaction
 
-from apps.monitoring.catalogue import DISTINCT, USER_PREFIX
+from apps.monitoring.catalogue import USER_PREFIX
 from apps.monitoring.core import series
 from apps.monitoring.core.cell import Cell
 from apps.monitoring.core.clock import to_datetime, to_minute
@@ -84,7 +84,7 @@ def _stored(tenant: str, start: int, end: int) -> Cells:
         for metric, labels, count, total, low, high, datas in cursor.fetchall():
             cell = Cell(int(count), None if total is None else int(total), low, high)
             for data in datas or ():
-                cell.merge(Cell.stored(metric in DISTINCT, 0, None, None, None, data))
+                cell.merge(Cell.stored(metric, 0, None, None, None, data))
             cells[_key(metric, labels)] = cell
     return cells
 
@@ -95,5 +95,3 @@ def _key(metric: str, labels: str) -> SeriesKey:
     if metric.startswith(USER_PREFIX):
         return SeriesKey(metric, (labels,))
     return SeriesKey(metric, tuple(series.labels_dict(labels).values()))
-
-

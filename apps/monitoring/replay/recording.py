@@ -12,6 +12,7 @@ from typing import IO, Any, Final
 import orjson
 
 _GZIP: Final = b"\x1f\x8b"
+_LISTS: Final = ("llm_calls", "knowledge_searches", "errors")
 
 
 class RecordingError(Exception):
@@ -61,18 +62,21 @@ def _line(number: int, text: bytes) -> Line | Broken:
         return Broken(number, f"no JSON: {error}")
     if not isinstance(row, dict):
         return Broken(number, "no JSON object")
-    tenant, offset = row.get("tenant"), row.get("offset_ms")
-    if not isinstance(tenant, str) or not tenant:
-        return Broken(number, "no tenant")
-    if not _number(offset):
-        return Broken(number, "no offset_ms")
-    took = row.get("processing_time_ms")
-    if took is not None and not _number(took):
-        return Broken(number, "processing_time_ms is no number")
-    wrong = [name for name in ("llm_calls", "knowledge_searches", "errors") if not isinstance(row.get(name) or [], list)]
-    if wrong:
-        return Broken(number, f"{wrong[0]} is no list")
-    return Line(number, tenant, offset + (took or 0.0), row)
+    reason = _problem(row)
+    if reason is not None:
+        return Broken(number, reason)
+    return Line(number, row["tenant"], row["offset_ms"] + (row.get("processing_time_ms") or 0.0), row)
+
+
+def _problem(row: Mapping[str, Any]) -> str | None:
+    if not isinstance(row.get("tenant"), str) or not row["tenant"]:
+        return "no tenant"
+    if not _number(row.get("offset_ms")):
+        return "no offset_ms"
+    if row.get("processing_time_ms") is not None and not _number(row["processing_time_ms"]):
+        return "processing_time_ms is no number"
+    wrong = [name for name in _LISTS if not isinstance(row.get(name) or [], list)]
+    return f"{wrong[0]} is no list" if wrong else None
 
 
 def _number(value: object) -> bool:

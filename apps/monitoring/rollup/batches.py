@@ -10,7 +10,7 @@ from typing import Final
 from django.db import connection, transaction
 from django.utils import timezone
 
-from apps.monitoring.catalogue import DISTINCT, METRICS
+from apps.monitoring.catalogue import METRICS
 from apps.monitoring.core import distinct, series
 from apps.monitoring.core.cell import Cell
 from apps.monitoring.core.clock import to_datetime
@@ -44,9 +44,7 @@ def commit(shard: int, batch: Batch, held: Iterable[Held]) -> bool:
     moment = to_datetime(batch.minute)
     if RollupBatch.objects.filter(id=batch.id).exists():
         return False
-    cells = {
-        _identity(one.tenant, key): cell for one in held for key, cell in cells_of(one).items()
-    }
+    cells = {_identity(one.tenant, key): cell for one in held for key, cell in cells_of(one).items()}
     partitions.ensure(Resolution.MINUTE, moment)
     ids = series_ids(cells)
     with transaction.atomic():
@@ -67,9 +65,7 @@ def commit(shard: int, batch: Batch, held: Iterable[Held]) -> bool:
 def advance(shard: int, until: int) -> None:
     """Move the watermark of a shard: every minute before ``until`` is in the snapshots."""
     now = timezone.now()
-    ShardProgress.objects.update_or_create(
-        shard=shard, defaults={"complete_until": to_datetime(until), "ticked_at": now}
-    )
+    ShardProgress.objects.update_or_create(shard=shard, defaults={"complete_until": to_datetime(until), "ticked_at": now})
 
 
 def series_ids(identities: Iterable[Identity]) -> dict[Identity, int]:
@@ -86,16 +82,15 @@ def series_ids(identities: Iterable[Identity]) -> dict[Identity, int]:
 
 def _load(identities: list[Identity]) -> None:
     columns = [list(column) for column in zip(*identities, strict=True)]
-    table = Series._meta.db_table
     select = (
-        f"SELECT s.tenant, s.metric, s.labels, s.id FROM {table} s "  # noqa: S608 - the table's own name
+        "SELECT s.tenant, s.metric, s.labels, s.id FROM monitoring_series s "
         "JOIN unnest(%s::text[], %s::text[], %s::text[]) AS w(tenant, metric, labels) USING (tenant, metric, labels)"
     )
     with connection.cursor() as cursor:
         cursor.execute(
-            f"INSERT INTO {table} (tenant, metric, labels) "  # noqa: S608
+            "INSERT INTO monitoring_series (tenant, metric, labels) "
             "SELECT w.tenant, w.metric, w.labels FROM unnest(%s::text[], %s::text[], %s::text[]) AS w(tenant, metric, labels) "
-            f"WHERE NOT EXISTS (SELECT FROM {table} s WHERE (s.tenant, s.metric, s.labels) = (w.tenant, w.metric, w.labels)) "
+            "WHERE NOT EXISTS (SELECT FROM monitoring_series s WHERE (s.tenant, s.metric, s.labels) = (w.tenant, w.metric, w.labels)) "
             "ORDER BY 1, 2, 3 ON CONFLICT DO NOTHING",
             columns,
         )
@@ -123,10 +118,7 @@ def _row(moment: datetime, shard: int, number: int, cell: Cell) -> Row:
 
 def _take_back(shard: int, moment: datetime, cells: dict[int, Cell]) -> None:
     """Merge the rows that an earlier batch of the minute wrote into the new cells, and delete them."""
-    sketched = {
-        number
-        for number in Series.objects.filter(id__in=list(cells), metric__in=DISTINCT).values_list("id", flat=True)
-    }
+    metrics = dict(Series.objects.filter(id__in=list(cells)).values_list("id", "metric"))
     with connection.cursor() as cursor:
         cursor.execute(
             "DELETE FROM monitoring_metricsnapshot WHERE resolution = %s AND ts = %s AND part = %s AND series_id = ANY(%s) "
@@ -134,13 +126,14 @@ def _take_back(shard: int, moment: datetime, cells: dict[int, Cell]) -> None:
             [Resolution.MINUTE, moment, shard, list(cells)],
         )
         for number, count, total, low, high, data in cursor.fetchall():
-            cells[number].merge(Cell.stored(number in sketched, count, total, low, high, data))
+            cells[number].merge(Cell.stored(metrics[number], count, total, low, high, data))
 
 
 def _copy(rows: Iterable[Row]) -> None:
-    with connection.cursor() as cursor, cursor.copy(
-        f"COPY monitoring_metricsnapshot ({_COLUMNS}) FROM STDIN (FORMAT BINARY)"
-    ) as copy:
+    with (
+        connection.cursor() as cursor,
+        cursor.copy(f"COPY monitoring_metricsnapshot ({_COLUMNS}) FROM STDIN (FORMAT BINARY)") as copy,
+    ):
         copy.set_types(["timestamptz", "int8", "int8", "int8", "int8", "int8", "int2", "int2", "bytea"])
         for row in rows:
             copy.write_row(row)

@@ -46,7 +46,7 @@ def hold() -> Iterator[None]:
 @contextmanager
 def _try(lock: str, unlock: str, key: list[int]) -> Iterator[bool]:
     with connection.cursor() as cursor:
-        cursor.execute(f"SELECT {lock}", key)  # noqa: S608 - the two calls are literals above
+        cursor.execute(f"SELECT {lock}", key)
         (mine,) = cursor.fetchone()
     try:
         yield mine
@@ -54,4 +54,4 @@ def _try(lock: str, unlock: str, key: list[int]) -> Iterator[bool]:
         # A connection that broke has given the lock back already.
         if mine and connection.connection is not None and not connection.connection.closed:
             with connection.cursor() as cursor:
-                cursor.execute(f"SELECT {unlock}", key)  # noqa: S608
+                cursor.execute(f"SELECT {unlock}", key)

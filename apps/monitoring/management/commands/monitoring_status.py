@@ -23,7 +23,8 @@ class Command(MonitoringCommand):
         """The verdict first, then each part."""
         verdict = "healthy" if result["healthy"] else "UNHEALTHY"
         parts = [
-            f"{part.replace('_', ' ')}\n" + "\n".join(f"  {name.replace('_', ' ')}: {_shown(value)}" for name, value in values.items())
+            f"{part.replace('_', ' ')}\n"
+            + "\n".join(f"  {name.replace('_', ' ')}: {_shown(value)}" for name, value in values.items())
             for part, values in result.items()
             if isinstance(values, dict)
         ]

@@ -5,10 +5,10 @@ from __future__ import annotations
 import time
 from typing import Any
 
+from apps.monitoring.core.clock import isoformat
 from apps.monitoring.ingest.hotstore import HotStore
 from apps.monitoring.management.command import MonitoringCommand
 from apps.monitoring.query.source import watermark
-from apps.monitoring.core.clock import isoformat
 from apps.monitoring.rollup import shards
 from apps.monitoring.runs import track
 

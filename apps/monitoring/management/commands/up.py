@@ -88,9 +88,7 @@ class Command(BaseCommand):
         call_command("setup_monitoring", stdout=self.stdout)
 
     def _tell(self, address: str, env: dict[str, str]) -> None:
-        user, _ = get_user_model().objects.get_or_create(
-            username="admin", defaults={"is_staff": True, "is_superuser": True}
-        )
+        user, _ = get_user_model().objects.get_or_create(username="admin", defaults={"is_staff": True, "is_superuser": True})
         self.stdout.write(
             f"\n  dashboard       {address}/dashboard/"
             f"\n  one-time login  {address}{one_time_login_path(user)}"

@@ -1,0 +1,65 @@
+"""Every error as RFC 9457 problem details."""
+
+from __future__ import annotations
+
+import logging
+from http import HTTPStatus
+from typing import Any
+
+import redis
+from django.core.exceptions import PermissionDenied as DjangoPermissionDenied
+from django.db import DatabaseError
+from django.http import Http404, HttpRequest, JsonResponse
+from rest_framework.exceptions import APIException
+from rest_framework.response import Response
+from rest_framework.views import exception_handler
+
+from apps.monitoring.query.errors import HotStoreUnavailableError, RangeError, UnknownTenantError
+
+_log = logging.getLogger(__name__)
+
+MEDIA_TYPE = "application/problem+json"
+
+
+def details(status: int, detail: str, **more: Any) -> dict[str, Any]:
+    """The body: type, title, status, detail and whatever else helps."""
+    return {"type": "about:blank", "title": HTTPStatus(status).phrase, "status": status, "detail": detail, **more}
+
+
+def handle(error: Exception, context: dict[str, Any]) -> Response:
+    """The framework's exception handler."""
+    known = _known(error)
+    if known is not None:
+        return Response(details(*known), status=known[0], content_type=MEDIA_TYPE)
+    response = exception_handler(error, context)
+    if response is None:
+        _log.error("an API request failed", exc_info=error)
+        return Response(details(500, "The request failed; the reason is in the server's log."), 500, content_type=MEDIA_TYPE)
+    more = {}
+    if isinstance(error, APIException) and isinstance(error.detail, dict | list):
+        more = {"errors": error.detail}
+    detail = "The request is not valid." if more else str(getattr(error, "detail", error))
+    response.data = details(response.status_code, detail, **more)
+    response.content_type = MEDIA_TYPE
+    return response
+
+
+def _known(error: Exception) -> tuple[int, str] | None:
+    if isinstance(error, RangeError):
+        return 400, str(error)
+    if isinstance(error, UnknownTenantError):
+        return 404, str(error)
+    if isinstance(error, Http404):
+        return 404, "There is nothing here."
+    if isinstance(error, DjangoPermissionDenied):
+        return 403, "This is not allowed."
+    if isinstance(error, HotStoreUnavailableError | redis.RedisError):
+        return 503, "The hot store does not answer, so the numbers would be wrong. Try again."
+    if isinstance(error, DatabaseError):
+        return 503, "The database does not answer. Try again."
+    return None
+
+
+def not_found(request: HttpRequest, *_: object) -> JsonResponse:  # noqa: ARG001 - the framework's signature
+    """For addresses under /api/ that do not exist."""
+    return JsonResponse(details(404, "There is nothing at this address."), status=404, content_type=MEDIA_TYPE)
