@@ -47,7 +47,7 @@ class Migration(migrations.Migration):
                 ('enabled', models.BooleanField(default=True)),
                 ('metric', models.CharField(help_text='A metric of the catalogue, or user.<name>.', max_length=128)),
                 ('statistic', models.CharField(choices=[('p50', 'p50'), ('p95', 'p95'), ('p99', 'p99'), ('mean', 'mean'), ('min', 'min'), ('max', 'max'), ('sum', 'sum'), ('count', 'count'), ('rate', 'rate'), ('ratio', 'ratio')], max_length=8)),
-                ('operator', models.CharField(choices=[('gt', 'gt (>)'), ('gte', 'gte (≥)'), ('lt', 'lt (<)'), ('lte', 'lte (≤)'), ('eq', 'eq (=)')], max_length=4)),
+                ('operator', models.CharField(choices=[('gt', 'gt'), ('gte', 'gte'), ('lt', 'lt'), ('lte', 'lte'), ('eq', 'eq')], max_length=4)),
                 ('threshold', models.FloatField(help_text="In the metric's unit: ms, USD, share of 1, count.")),
                 ('recovery_threshold', models.FloatField(blank=True, help_text='Empty: the threshold itself.', null=True)),
                 ('window_minutes', models.PositiveIntegerField(default=5, validators=[django.core.validators.MinValueValidator(1)])),

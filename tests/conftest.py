@@ -1,0 +1,71 @@
+"""What every test may use: real servers, the recorded data, processes of the product."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import redis
+
+from tests.servers import plugin
+from tests.servers.throwaway import Servers
+
+DATA = Path(__file__).resolve().parents[2] / "shared" / "data"
+
+@pytest.fixture(scope="session")
+def servers() -> Servers:
+    return plugin.servers
+
+
+@pytest.fixture(scope="session")
+def redis_url(servers: Servers) -> str:
+    return servers.valkey.url
+
+
+@pytest.fixture(scope="session")
+def postgres_url(servers: Servers) -> str:
+    return servers.postgres.url
+
+
+@pytest.fixture
+def valkey(redis_url: str) -> Iterator[redis.Redis]:
+    """An empty Valkey."""
+    client = redis.Redis.from_url(redis_url, decode_responses=True)
+    client.flushall()
+    yield client
+    client.flushall()
+    client.close()
+
+
+@pytest.fixture
+def forget_caches() -> Iterator[None]:
+    """What a process remembers of one database does not hold for the next."""
+    from apps.monitoring.rollup import batches, partitions
+
+    batches.forget()
+    partitions.forget()
+    yield
+    batches.forget()
+    partitions.forget()
+
+
+@pytest.fixture
+def stores(transactional_db: None, valkey: redis.Redis, forget_caches: None) -> Iterator[None]:
+    """Empty stores for a test that commits: hot store, snapshots, and a recorder that begins anew."""
+    from apps.monitoring.ingest import recorder
+
+    recorder.flush_now(5.0)
+    valkey.flushall()
+    recorder._begin_anew()
+    yield
+    recorder.flush_now(5.0)
+    recorder._begin_anew()
+
+
+@pytest.fixture(scope="session")
+def recordings() -> Path:
+    """The recorded data beside the checkout; tests that need it are skipped, loudly, where it is not."""
+    if not DATA.exists():
+        pytest.skip(f"the recorded data is not at {DATA.name} beside the checkout")
+    return DATA
