@@ -13,6 +13,7 @@ from tests.servers.throwaway import Servers
 
 DATA = Path(__file__).resolve().parents[2] / "shared" / "data"
 
+
 @pytest.fixture(scope="session")
 def servers() -> Servers:
     return plugin.servers

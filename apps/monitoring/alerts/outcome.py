@@ -143,6 +143,7 @@ def _write_notifications(rule: AlertRule, minute: int, changes: Sequence[Change]
                         samples=change.samples,
                         since=since,
                         reason=event.reason,
+                        alert=None if change.alert is None else change.alert.pk,
                     )
                 )
     for notice, instances in told.items():

@@ -219,6 +219,7 @@ class Migration(migrations.Migration):
                 ('payload', models.JSONField()),
                 ('status', models.CharField(choices=[('pending', 'Pending'), ('delivered', 'Delivered'), ('dead', 'Dead')], default='pending', max_length=9)),
                 ('attempts', models.PositiveIntegerField(default=0)),
+                ('first_attempt_at', models.DateTimeField(null=True)),
                 ('next_attempt_at', models.DateTimeField()),
                 ('leased_until', models.DateTimeField(null=True)),
                 ('last_error', models.TextField(blank=True)),

@@ -40,6 +40,7 @@ class Notification(models.Model):
     payload = models.JSONField()
     status = models.CharField(max_length=9, choices=Status.choices, default=Status.PENDING)
     attempts = models.PositiveIntegerField(default=0)
+    first_attempt_at = models.DateTimeField(null=True)
     next_attempt_at = models.DateTimeField()
     leased_until = models.DateTimeField(null=True)
     last_error = models.TextField(blank=True)

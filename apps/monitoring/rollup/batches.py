@@ -90,7 +90,8 @@ def _load(identities: list[Identity]) -> None:
         cursor.execute(
             "INSERT INTO monitoring_series (tenant, metric, labels) "
             "SELECT w.tenant, w.metric, w.labels FROM unnest(%s::text[], %s::text[], %s::text[]) AS w(tenant, metric, labels) "
-            "WHERE NOT EXISTS (SELECT FROM monitoring_series s WHERE (s.tenant, s.metric, s.labels) = (w.tenant, w.metric, w.labels)) "
+            "WHERE NOT EXISTS (SELECT FROM monitoring_series s "
+            "WHERE (s.tenant, s.metric, s.labels) = (w.tenant, w.metric, w.labels)) "
             "ORDER BY 1, 2, 3 ON CONFLICT DO NOTHING",
             columns,
         )

@@ -1,0 +1,1 @@
+"""From the decision to the delivered message."""

@@ -1,0 +1,21 @@
+"""What a channel is to everything else."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Protocol
+
+from apps.monitoring.notify.channels.outcome import Outcome
+from apps.monitoring.notify.message import Message
+
+
+class ChannelHandler(Protocol):
+    """One kind of channel. ``config`` is shown to ops, ``secrets`` never is and must not appear in any outcome."""
+
+    kind: str
+
+    def problems(self, config: Mapping[str, Any], secrets: Mapping[str, Any]) -> list[str]:
+        """Why a channel with this configuration cannot work; empty when it can."""
+
+    def deliver(self, message: Message, config: Mapping[str, Any], secrets: Mapping[str, Any]) -> Outcome:
+        """Make one attempt, within 30 seconds."""

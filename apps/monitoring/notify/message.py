@@ -1,0 +1,114 @@
+"""What a notification says, as a value: numbers and ids only, never a customer's text."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from typing import Any, Final
+
+from apps.monitoring.core.rules import Operator
+
+VERSION: Final = 1
+WORST: Final = 10
+"""Tenants named in one notification; the count says how many there are."""
+
+
+@dataclass(frozen=True, slots=True)
+class RuleFacts:
+    """The rule as it was when it decided."""
+
+    name: str
+    metric: str
+    statistic: str
+    operator: str
+    threshold: float
+    unit: str
+    window_minutes: int
+    severity: str
+    runbook_url: str
+
+
+@dataclass(frozen=True, slots=True)
+class AlertFacts:
+    """One tenant of the notification; tenant None is all together. ``since`` is ISO 8601."""
+
+    tenant: str | None
+    value: float | None
+    samples: int
+    since: str
+    reason: str
+    links: Mapping[str, str]
+
+
+@dataclass(frozen=True, slots=True)
+class Message:
+    """The payload, versioned: what webhooks receive as JSON and every other channel renders."""
+
+    id: str
+    kind: str
+    rule: RuleFacts
+    minute: str
+    count: int
+    alerts: Sequence[AlertFacts]
+    text: str
+    links: Mapping[str, str]
+    version: int = VERSION
+
+    @classmethod
+    def from_payload(cls, payload: Mapping[str, Any]) -> Message:
+        """Read a stored payload back."""
+        return cls(
+            **{
+                **payload,
+                "rule": RuleFacts(**payload["rule"]),
+                "alerts": [AlertFacts(**alert) for alert in payload["alerts"]],
+            }
+        )
+
+    def payload(self) -> dict[str, Any]:
+        """Ready for JSON."""
+        return asdict(self)
+
+    @property
+    def subject(self) -> str:
+        """One line without control characters: who, what, how bad."""
+        whom = self.alerts[0].tenant or "all tenants" if self.count == 1 else f"{self.count} tenants"
+        line = f"[{self.rule.severity}] {self.rule.name} {self.kind} for {whom}"
+        return "".join(c if c.isprintable() else " " for c in line)
+
+    def body(self) -> str:
+        """Plain text: why it is sent, and where to look."""
+        lines = [self.text, ""]
+        lines += [_line(alert) for alert in self.alerts]
+        if self.count > len(self.alerts):
+            lines.append(f"  … and {self.count - len(self.alerts)} more")
+        lines += ["", *(f"{name}: {url}" for name, url in self.links.items() if url)]
+        return "\n".join(lines)
+
+
+def _line(alert: AlertFacts) -> str:
+    return f"  {alert.tenant or 'all tenants'}: {alert.reason} ({alert.samples} samples, since {alert.since})"
+
+
+def condition(rule: RuleFacts) -> str:
+    """The rule in words: p95 of response_time > 5000 ms over 5 minutes."""
+    what = rule.metric if rule.statistic == "ratio" else f"{rule.statistic} of {rule.metric}"
+    return f"{what} {Operator(rule.operator).symbol} {rule.threshold:g} {rule.unit} over {rule.window_minutes} minutes"
+
+
+def render(template: str, rule: RuleFacts, kind: str, count: int, worst: AlertFacts) -> str:
+    """The sentence of a notification: the rule's own template, else the condition.
+
+    Only plain fields are replaced: a template cannot reach into attributes of what it is given.
+    """
+    whom = (worst.tenant or "all tenants") if count == 1 else f"{count} tenants"
+    if not template:
+        return f"{rule.name} is {kind} for {whom}: {condition(rule)}."
+    value = "no value" if worst.value is None else f"{worst.value:g}"
+    known = {
+        "rule": rule.name, "tenant": whom, "value": value, "threshold": f"{rule.threshold:g}", "samples": str(worst.samples),
+        "window": f"{rule.window_minutes} minutes", "severity": rule.severity,
+    }  # fmt: skip
+    for name, shown in known.items():
+        template = template.replace("{" + name + "}", shown)
+    return template
