@@ -32,6 +32,8 @@ def prepare(arguments: list[str]) -> None:
     else:
         for name, value in _NOWHERE.items():
             os.environ.setdefault(name, value)
+    # Standard output belongs to the command; what the demo or a replay logs goes elsewhere.
+    os.environ.setdefault("MONITORING_LOG_PATH", str(STATE / "agent.log") if private else "/dev/stderr")
     if private and not os.environ.get("SECRET_KEY"):
         os.environ["SECRET_KEY"] = _secret_key()
 

@@ -12,6 +12,7 @@ from typing import Final
 
 import redis
 
+from apps.monitoring import logs
 from apps.monitoring.catalogue import BY_CODE, METRICS
 from apps.monitoring.core import series
 from apps.monitoring.core.clock import minute_of
@@ -96,7 +97,8 @@ class Flusher:
 
     def _collect_own(self) -> None:
         """What befell the monitoring in this process is a metric of its own, of all tenants together."""
-        news = self.counters - self._told
+        now = self.counters + Counter({name: n for name, n in logs.counters().items() if name != "log_lines"})
+        news = now - self._told
         if not news:
             return
         slot = Slot()

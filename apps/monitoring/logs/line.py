@@ -1,0 +1,61 @@
+"""The fields of each event's line. What the caller did not say is left out; it is never 0."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from types import MappingProxyType
+from typing import Any, Final
+
+from apps.monitoring.logs.redaction import Redactor
+
+LOGGER: Final = "agent.monitor"
+
+_MESSAGES: Final = MappingProxyType(
+    {
+        "agent_interaction": "Agent interaction",
+        "llm_api_call": "LLM API call",
+        "context_building": "Context built",
+        "handoff_decision": "Handoff decision",
+        "knowledge_search": "Knowledge search",
+        "error": "Error",
+    }
+)
+
+TEXTS: Final = frozenset({"customer_message", "agent_response", "handoff_reason", "query", "reason", "exception", "error"})
+"""Fields that may hold what a customer wrote: redacted, or left out, by the content mode."""
+
+
+def fields(kind: str, when: float, tenant: str, arguments: Mapping[str, Any], redactor: Redactor) -> dict[str, Any]:
+    """The line as a mapping; ``when`` in epoch seconds."""
+    failed = kind == "error" or (kind == "llm_api_call" and arguments.get("error") is not None)
+    line: dict[str, Any] = {
+        "timestamp": datetime.fromtimestamp(when, UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ"),
+        "level": "ERROR" if failed else "INFO",
+        "logger": LOGGER,
+        "message": _MESSAGES[kind],
+        "event_type": kind,
+        "tenant_id": tenant,
+    }
+    for name, value in arguments.items():
+        shown = _shown(name, value, redactor)
+        if shown is not None:
+            line[name] = shown
+    return line
+
+
+def _shown(name: str, value: Any, redactor: Redactor) -> Any:
+    if value is None or value == ():
+        return None
+    if isinstance(value, BaseException):
+        return {"type": type(value).__name__, "text": redactor.text(str(value))}
+    if name in TEXTS:
+        return redactor.text(str(value))
+    if isinstance(value, Mapping):
+        kept = {str(key): _shown(str(key), inner, redactor) for key, inner in value.items()}
+        return {key: inner for key, inner in kept.items() if inner is not None}
+    if isinstance(value, str):
+        return redactor.short(value)
+    if isinstance(value, list | tuple | set | frozenset):
+        return [_shown("", inner, redactor) for inner in list(value)[:100]]
+    return value
