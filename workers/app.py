@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import os
+import warnings
 from typing import Final
 
 from celery import Celery
+from celery.platforms import SecurityWarning
 
+# Root is what containers and CI run as; the tasks take JSON only, so nothing they receive is executed.
+warnings.filterwarnings("ignore", category=SecurityWarning)
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "config.settings")
 
 QUEUES: Final = ("rollup", "alerts", "notifications", "maintenance")

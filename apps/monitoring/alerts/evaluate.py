@@ -6,7 +6,7 @@ import logging
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from django.db import transaction
+from django.db import OperationalError, transaction
 from django.db.models import Min
 from django.utils import timezone
 
@@ -99,6 +99,8 @@ def _judge_rule(rule: AlertRule, windows: Windows, minute: int, held: str | None
     try:
         with transaction.atomic():
             return _apply(rule, rule.definition(), windows, minute, held)
+    except OperationalError:
+        raise  # the database is away, the rule is not to blame: the whole minute is judged again
     except Exception as error:
         _log.exception("rule %s cannot be evaluated", rule.name)
         AlertRule.objects.filter(pk=rule.pk).update(

@@ -7,6 +7,7 @@ import fcntl
 import json
 import os
 import secrets
+import signal
 import time
 from pathlib import Path
 from typing import Any, Final
@@ -21,6 +22,8 @@ from config.embedded.process import answers, free_port
 from config.supervisor import parts
 
 _PORT: Final = 8000
+_ASKED: Final = (128 + signal.SIGINT, 128 + signal.SIGTERM)
+"""What honcho returns when it was asked to stop."""
 
 
 class Command(BaseCommand):
@@ -55,7 +58,7 @@ class Command(BaseCommand):
         self._tell(address, env)
         code = parts.run(env, frozenset({"traffic"}) if options["no_traffic"] else frozenset())
         (state / "up.json").unlink(missing_ok=True)
-        if code:
+        if code and code not in _ASKED:
             msg = f"a part ended with exit code {code}, so everything was stopped; its last lines are above"
             raise CommandError(msg)
 
@@ -84,6 +87,7 @@ class Command(BaseCommand):
             setattr(settings, name, env[name].split(","))
         for name in ("MONITORING_WEBHOOK_URL", "MONITORING_WEBHOOK_SECRET", "MONITORING_BASE_URL"):
             setattr(settings, name, env[name])
+        Path(settings.STATIC_ROOT).mkdir(parents=True, exist_ok=True)
         call_command("migrate", verbosity=0)
         call_command("setup_monitoring", stdout=self.stdout)
 
