@@ -49,7 +49,7 @@ def _catch_up(now: float) -> Report:
         return Report()
     judged = transitions = 0
     while minute < until:
-        rules = list(AlertRule.objects.filter(enabled=True).prefetch_related("channels"))
+        rules = list(AlertRule.objects.filter(enabled=True))
         ahead = _skip_silence(minute, until, rules)
         if ahead == minute:
             transitions += _judge_minute(minute, rules, _age_hold(minute, now))

@@ -1,19 +1,27 @@
-"""Deliver what is due: claimed under a lease, sent outside any transaction, its outcome recorded."""
+"""Deliver what is due: claimed under a lease, sent outside any transaction, its outcome recorded.
+
+One run at a time has a channel. Notifications of one rule leave in their order: a resolved notice never overtakes its
+firing. The first attempt that fails for now ends the run, so a receiver that is down costs one attempt a run however
+much waits for it; the others of the channel are tried by the next run.
+"""
 
 from __future__ import annotations
 
 import logging
 import random
 import time
+import traceback
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final
 
 from django.db import transaction
-from django.db.models import Q, QuerySet
+from django.db.models import Exists, OuterRef, Q, QuerySet
 from django.utils import timezone
 
 from apps.monitoring.models import Channel, Notification
+from apps.monitoring.models.encrypted import SecretUnreadableError
 from apps.monitoring.notify import channels, outbox
 from apps.monitoring.notify.channels.outcome import Delivered, Outcome, Rejected, Retry
 from apps.monitoring.notify.message import Message
@@ -23,10 +31,14 @@ _log = logging.getLogger(__name__)
 GIVE_UP: Final = timedelta(hours=24)
 LEASE: Final = timedelta(seconds=60)
 """Longer than the longest attempt: after a crash the same id is sent again when it is over."""
+SWEEP: Final = 60.0
+"""Seconds between two sweeps: an attempt that is due sooner is asked for by itself."""
 _FIRST_DELAY: Final = 5.0
 _LONGEST_DELAY: Final = 3_600.0
 _BUDGET_SECONDS: Final = 120.0
-"""One run ends after this, so that a dead channel does not hold a worker; what is left is asked for again."""
+"""One run ends after this, so that a busy channel does not keep a worker; what is left is asked for again."""
+
+Clock = Callable[[], datetime]
 
 
 @dataclass(slots=True)
@@ -38,19 +50,19 @@ class Report:
     dead: int = 0
 
 
-def deliver_channel(channel_id: int) -> Report:
-    """Deliver what is due on one channel, oldest first, until nothing is due or one attempt fails for a while.
-
-    A channel that fails is left alone until its next attempt is due, so one dead end costs one attempt a run.
-    """
+def deliver_channel(channel_id: int, clock: Clock = timezone.now) -> Report:
+    """Deliver what is due on one channel, oldest first, until nothing is due or an attempt fails for now."""
     report = Report()
     deadline = time.monotonic() + _BUDGET_SECONDS
     while time.monotonic() < deadline:
-        claimed = _claim(channel_id, timezone.now())
+        claimed = _claim(channel_id, clock())
         if claimed is None:
             return report
-        outcome = _send(claimed)
-        _record(claimed, outcome, timezone.now(), report)
+        wait = _record(claimed, _send(claimed), clock(), report)
+        if wait is not None:
+            if wait < SWEEP:
+                outbox.ask(channel_id, after=wait)
+            return report
     outbox.ask(channel_id)
     return report
 
@@ -61,23 +73,32 @@ def due_channels(now: datetime) -> list[int]:
 
 
 def _due(now: datetime) -> QuerySet[Notification]:
+    """Pending, its time has come, nobody has it, and nothing older of the same rule waits on the same channel."""
+    older = Notification.objects.filter(
+        channel=OuterRef("channel"),
+        rule=OuterRef("rule"),
+        status=Notification.Status.PENDING,
+        created_at__lt=OuterRef("created_at"),
+    )
     free = Q(leased_until__isnull=True) | Q(leased_until__lt=now)
     return Notification.objects.filter(
-        free, status=Notification.Status.PENDING, next_attempt_at__lte=now, channel__enabled=True
+        free, ~Exists(older), status=Notification.Status.PENDING, next_attempt_at__lte=now, channel__enabled=True
     )
 
 
 def _claim(channel_id: int, now: datetime) -> Notification | None:
-    """Take the oldest due notification that nobody else has."""
+    """Take the oldest due notification, unless another run has one of this channel.
+
+    The channel's row is locked for the claim alone, weakly enough that notifications can be written meanwhile.
+    """
     with transaction.atomic():
-        row = (
-            _due(now)
-            .filter(channel_id=channel_id)
-            .order_by("created_at", "id")
-            .select_for_update(skip_locked=True, of=("self",))
-            .select_related("channel")
-            .first()
-        )
+        if not Channel.objects.select_for_update(no_key=True).filter(pk=channel_id).values_list("pk").first():
+            return None
+        if Notification.objects.filter(
+            channel_id=channel_id, status=Notification.Status.PENDING, leased_until__gte=now
+        ).exists():
+            return None
+        row = _due(now).filter(channel_id=channel_id).order_by("created_at", "id").first()
         if row is not None:
             row.leased_until = now + LEASE
             row.attempts += 1
@@ -87,36 +108,43 @@ def _claim(channel_id: int, now: datetime) -> Notification | None:
 
 
 def _send(row: Notification) -> Outcome:
-    """One attempt. A channel that raises has failed for now: the reason is kept, without its secrets."""
+    """One attempt. A channel that raises has failed for now.
+
+    Of the error only its type and place are kept: its text, and the variables that an error tracker adds to a
+    traceback, may hold what is secret.
+    """
     try:
-        handler = channels.get(row.channel.kind)
-        return handler.deliver(Message.from_payload(row.payload), row.channel.config, row.channel.secrets)
-    except channels.UnknownChannelError as error:
-        return Rejected(str(error))
+        channel = row.channel
+        return channels.get(channel.kind).deliver(Message.from_payload(row.payload), channel.config, channel.secrets)
+    except (channels.UnknownChannelError, SecretUnreadableError) as error:
+        return Retry(str(error))  # a person mends these; what waits goes out then
     except Exception as error:
-        _log.exception("channel %s raised", row.channel.name)
-        return Retry(f"{type(error).__name__} (see the worker's log)")
+        place = traceback.extract_tb(error.__traceback__)[-1]
+        _log.error("a channel raised %s at %s:%d", type(error).__name__, place.filename, place.lineno or 0)  # noqa: TRY400
+        return Retry(f"the channel raised {type(error).__name__} (its place is in the worker's log)")
 
 
-def _record(row: Notification, outcome: Outcome, now: datetime, report: Report) -> None:
+def _record(row: Notification, outcome: Outcome, now: datetime, report: Report) -> float | None:
+    """Store how the attempt ended; returns the seconds to the next one when there is one."""
     match outcome:
         case Delivered():
             _finish(row, Notification.Status.DELIVERED, "", now)
             Channel.objects.filter(pk=row.channel_id).update(last_success_at=now, failing_since=None, last_error="")
             report.delivered += 1
+            return None
         case Rejected(reason):
-            _finish(row, Notification.Status.DEAD, reason, now)
-            _note_failure(row, reason, now)
-            report.dead += 1
+            return _give_up(row, reason, now, report)
         case Retry(reason, after):
             started = row.first_attempt_at or now
             if now - started >= GIVE_UP:
-                _finish(row, Notification.Status.DEAD, f"given up after {GIVE_UP}: {reason}", now)
-                report.dead += 1
-            else:
-                _postpone(row, reason, now + timedelta(seconds=delay(row.attempts, after)))
-                report.failed += 1
+                return _give_up(row, f"given up after 24 hours: {reason}", now, report)
+            wait = delay(row.attempts, after)
+            _postpone(row, reason, now + timedelta(seconds=wait))
+            if after:
+                _hold(row, now + timedelta(seconds=after))
             _note_failure(row, reason, now)
+            report.failed += 1
+            return wait
 
 
 def delay(attempts: int, after: float | None) -> float:
@@ -125,17 +153,31 @@ def delay(attempts: int, after: float | None) -> float:
     return max(after or 0.0, backoff * random.uniform(0.75, 1.25))  # noqa: S311 - spreads load, keeps no secret
 
 
+def _give_up(row: Notification, reason: str, now: datetime, report: Report) -> None:
+    _finish(row, Notification.Status.DEAD, reason, now)
+    _note_failure(row, reason, now)
+    report.dead += 1
+
+
 def _finish(row: Notification, status: str, error: str, now: datetime) -> None:
-    Notification.objects.filter(pk=row.pk).update(
-        status=status,
-        last_error=error,
-        leased_until=None,
-        delivered_at=now if status == Notification.Status.DELIVERED else None,
-    )
+    delivered = status == Notification.Status.DELIVERED
+    # A run whose lease ran out may not bury what another has delivered since; what is delivered is delivered.
+    mine = Notification.objects.filter(pk=row.pk) if delivered else _mine(row)
+    mine.update(status=status, last_error=error, leased_until=None, delivered_at=now if delivered else None)
 
 
 def _postpone(row: Notification, reason: str, until: datetime) -> None:
-    Notification.objects.filter(pk=row.pk).update(last_error=reason, leased_until=None, next_attempt_at=until)
+    _mine(row).update(last_error=reason, leased_until=None, next_attempt_at=until)
+
+
+def _hold(row: Notification, until: datetime) -> None:
+    """A receiver that names a time means everything that waits for it, not one notification."""
+    waiting = Notification.objects.filter(channel_id=row.channel_id, status=Notification.Status.PENDING)
+    waiting.filter(next_attempt_at__lt=until).update(next_attempt_at=until)
+
+
+def _mine(row: Notification) -> QuerySet[Notification]:
+    return Notification.objects.filter(pk=row.pk, status=Notification.Status.PENDING, attempts=row.attempts)
 
 
 def _note_failure(row: Notification, reason: str, now: datetime) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any, Final
@@ -11,6 +12,7 @@ from apps.monitoring.core.rules import Operator
 VERSION: Final = 1
 WORST: Final = 10
 """Tenants named in one notification; the count says how many there are."""
+_PLACEHOLDER: Final = re.compile(r"\{(\w+)\}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,8 +75,7 @@ class Message:
     def subject(self) -> str:
         """One line without control characters: who, what, how bad."""
         whom = self.alerts[0].tenant or "all tenants" if self.count == 1 else f"{self.count} tenants"
-        line = f"[{self.rule.severity}] {self.rule.name} {self.kind} for {whom}"
-        return "".join(c if c.isprintable() else " " for c in line)
+        return printable(f"[{self.rule.severity}] {self.rule.name} {self.kind} for {whom}")
 
     def body(self) -> str:
         """Plain text: why it is sent, and where to look."""
@@ -87,7 +88,13 @@ class Message:
 
 
 def _line(alert: AlertFacts) -> str:
-    return f"  {alert.tenant or 'all tenants'}: {alert.reason} ({alert.samples} samples, since {alert.since})"
+    whom = printable(alert.tenant or "all tenants")
+    return f"  {whom}: {alert.reason} ({alert.samples} samples, since {alert.since})"
+
+
+def printable(text: str) -> str:
+    """The text on one line: a tenant's name cannot add a line to a mail, or a header."""
+    return "".join(c if c.isprintable() else " " for c in text)
 
 
 def condition(rule: RuleFacts) -> str:
@@ -99,16 +106,19 @@ def condition(rule: RuleFacts) -> str:
 def render(template: str, rule: RuleFacts, kind: str, count: int, worst: AlertFacts) -> str:
     """The sentence of a notification: the rule's own template, else the condition.
 
-    Only plain fields are replaced: a template cannot reach into attributes of what it is given.
+    Only plain names are replaced, and each once: a template cannot reach into attributes of what it is given, and a
+    tenant called "{value}" stays what it is.
     """
-    whom = (worst.tenant or "all tenants") if count == 1 else f"{count} tenants"
+    whom = printable(worst.tenant or "all tenants") if count == 1 else f"{count} tenants"
     if not template:
         return f"{rule.name} is {kind} for {whom}: {condition(rule)}."
-    value = "no value" if worst.value is None else f"{worst.value:g}"
     known = {
-        "rule": rule.name, "tenant": whom, "value": value, "threshold": f"{rule.threshold:g}", "samples": str(worst.samples),
-        "window": f"{rule.window_minutes} minutes", "severity": rule.severity,
-    }  # fmt: skip
-    for name, shown in known.items():
-        template = template.replace("{" + name + "}", shown)
-    return template
+        "rule": rule.name,
+        "tenant": whom,
+        "value": "no value" if worst.value is None else f"{worst.value:g}",
+        "threshold": f"{rule.threshold:g}",
+        "samples": str(worst.samples),
+        "window": f"{rule.window_minutes} minutes",
+        "severity": rule.severity,
+    }
+    return _PLACEHOLDER.sub(lambda match: known.get(match[1], match[0]), template)

@@ -6,12 +6,14 @@ import logging
 import uuid
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Final
 from urllib.parse import quote, urlencode
 
-from celery import current_app
+from celery import Celery
 from django.conf import settings
 from django.db import transaction
 from django.utils import timezone
+from django.utils.module_loading import import_string
 
 from apps.monitoring.core.clock import isoformat, minute_of, to_datetime
 from apps.monitoring.core.lifecycle import Notice
@@ -21,6 +23,9 @@ from apps.monitoring.notify.message import WORST, AlertFacts, Message, RuleFacts
 
 _log = logging.getLogger(__name__)
 
+_CELERY_APP: Final = "workers.app.app"
+"""Imported when first asked: the web server and the commands do not load the workers otherwise, and Celery's default
+application would look for a broker of its own."""
 
 @dataclass(frozen=True, slots=True)
 class Instance:
@@ -86,23 +91,31 @@ def resend(notification: Notification) -> None:
     ask(notification.channel_id)
 
 
-def ask(channel_id: int) -> None:
-    """After the commit, ask a worker to deliver what is due on a channel."""
+def ask(channel_id: int, after: float = 0.0) -> None:
+    """After the commit, ask a worker to deliver what is due on a channel, in ``after`` seconds. Never raises."""
 
     def send() -> None:
         try:
-            current_app.send_task("monitoring.deliver_channel", args=[channel_id], queue="notifications", retry=False)
-        except Exception as error:
+            app: Celery = import_string(_CELERY_APP)
+            app.send_task(
+                "monitoring.deliver_channel",
+                args=[channel_id],
+                queue="notifications",
+                countdown=after or None,
+                retry=False,
+            )
+        except Exception as error:  # the decision stands whatever the broker does, and the sweep finds its rows
             _log.warning("the broker takes no delivery task, the sweep will find the notification: %s", error)
 
     transaction.on_commit(send)
 
 
 def _channels(rule: AlertRule) -> list[Channel]:
-    own = [channel for channel in rule.channels.all() if channel.enabled]
-    if own or rule.channels.exists():
-        return own
-    return list(Channel.objects.filter(is_default=True, enabled=True))
+    """Without their secrets: a secret that cannot be read must stop its channel alone, never the decision."""
+    own = list(rule.channels.defer("secrets"))
+    if own:
+        return [channel for channel in own if channel.enabled]
+    return list(Channel.objects.filter(is_default=True, enabled=True).defer("secrets"))
 
 
 def _worst_first(rule: AlertRule, instances: Sequence[Instance]) -> list[Instance]:
