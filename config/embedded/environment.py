@@ -11,7 +11,8 @@ from typing import Final
 from config.embedded import servers
 from config.embedded.process import StartError
 
-STATE: Final = Path(__file__).resolve().parents[2] / ".local"
+STATE: Final = Path(os.environ.get("AGENTMON_STATE") or Path(__file__).resolve().parents[2] / ".local")
+"""Where the private servers and everything else of this checkout that must survive a restart live."""
 _SERVERLESS: Final = frozenset({"help", "check", "makemigrations", "collectstatic", "spectacular", "version", "sink", "test"})
 _NOWHERE: Final = {"DATABASE_URL": "postgresql://nobody@127.0.0.1:1/none", "REDIS_URL": "redis://127.0.0.1:1/0"}
 

@@ -18,6 +18,7 @@ from django.core.management import call_command
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
 from apps.monitoring.dashboard.login import one_time_login_path
+from apps.monitoring.models import Channel
 from config.embedded.process import answers, free_port
 from config.supervisor import parts
 
@@ -41,7 +42,7 @@ class Command(BaseCommand):
 
     def handle(self, *_: Any, **options: Any) -> None:
         """Prepare, tell where everything is, and run until a part ends or Ctrl-C."""
-        state = Path(settings.BASE_DIR) / ".local"
+        state = settings.STATE_DIR
         state.mkdir(exist_ok=True)
         lock = (state / "up.lock").open("a")
         try:
@@ -64,15 +65,15 @@ class Command(BaseCommand):
 
     def _environment(self, port: int, address: str) -> dict[str, str]:
         """What the parts need to know; whatever is set already stays."""
-        smtp_port, http_port = free_port(), free_port()
-        secret = "whsec_" + _secret("webhook-secret", Path(settings.BASE_DIR) / ".local")
+        smtp_port, http_port = _sink_ports(settings.STATE_DIR)
+        secret = "whsec_" + _secret("webhook-secret", settings.STATE_DIR)
         wanted = {
             "DATABASE_URL": os.environ["DATABASE_URL"],
             "REDIS_URL": os.environ["REDIS_URL"],
             "SECRET_KEY": settings.SECRET_KEY,
             "INSECURE_HTTP": "1",
             "MONITORING_BASE_URL": address,
-            "MONITORING_LOG_PATH": str(Path(settings.BASE_DIR) / ".local" / "agent.log"),
+            "MONITORING_LOG_PATH": str(settings.STATE_DIR / "agent.log"),
             "EMAIL_URL": f"smtp://127.0.0.1:{smtp_port}",
             "MONITORING_ALERT_EMAILS": "ops@example.com",
             "MONITORING_WEBHOOK_URL": f"http://127.0.0.1:{http_port}/webhook",
@@ -90,6 +91,10 @@ class Command(BaseCommand):
         Path(settings.STATIC_ROOT).mkdir(parents=True, exist_ok=True)
         call_command("migrate", verbosity=0)
         call_command("setup_monitoring", stdout=self.stdout)
+        # The channels of an earlier start whose sink had other ports.
+        Channel.objects.filter(name="webhook", config__url__startswith="http://127.0.0.1:").update(
+            config={"url": env["MONITORING_WEBHOOK_URL"]}
+        )
 
     def _tell(self, address: str, env: dict[str, str]) -> None:
         user, _ = get_user_model().objects.get_or_create(username="admin", defaults={"is_staff": True, "is_superuser": True})
@@ -108,6 +113,19 @@ def _address(state: Path) -> str:
         return str(json.loads((state / "up.json").read_text())["address"])
     except (OSError, ValueError, KeyError):
         return "it is just starting"
+
+
+def _sink_ports(state: Path) -> tuple[int, int]:
+    """The sink's ports, the same over restarts: the channels that were made on the first start lead there."""
+    file = state / "sink-ports.json"
+    if not file.exists():
+        file.write_text(json.dumps([free_port(), free_port()]))
+    smtp_port, http_port = json.loads(file.read_text())
+    for port in (smtp_port, http_port):
+        if answers(port):
+            msg = f"port {port} of the local sink is taken by another program: end it, or remove {file}"
+            raise CommandError(msg)
+    return smtp_port, http_port
 
 
 def _secret(name: str, state: Path) -> str:
