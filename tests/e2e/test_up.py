@@ -1,0 +1,127 @@
+"""`manage.py up`: what a newcomer runs first."""
+
+from __future__ import annotations
+
+import os
+import re
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import httpx
+import psutil
+import pytest
+
+from config.embedded.process import free_port
+from tests.e2e.parts import ROOT, eventually
+
+
+class Up:
+    """A run of everything, on private servers under a state folder of its own."""
+
+    def __init__(self, state: Path, *arguments: str) -> None:
+        kept = {k: v for k, v in os.environ.items() if not k.startswith("MONITORING_")}
+        self.environment = {k: v for k, v in kept.items() if k not in {"DATABASE_URL", "REDIS_URL", "SECRET_KEY"}}
+        self.environment["AGENTMON_STATE"] = str(state)
+        self.port = free_port()
+        self.log = state.with_suffix(".log")
+        self.process = self.run("--port", str(self.port), *arguments)
+
+    def run(self, *arguments: str) -> subprocess.Popen[bytes]:
+        with self.log.open("ab") as log:
+            return subprocess.Popen(
+                [sys.executable, "manage.py", "up", *arguments],
+                cwd=ROOT,
+                env=self.environment,
+                stdout=log,
+                stderr=log,
+                stdin=subprocess.DEVNULL,
+                start_new_session=True,
+            )
+
+    def said(self) -> str:
+        return self.log.read_text(errors="replace")
+
+    def is_ready(self) -> bool:
+        assert self.process.poll() is None, self.said()
+        try:
+            return httpx.get(f"http://127.0.0.1:{self.port}/healthz", timeout=1).status_code == 200
+        except httpx.HTTPError:
+            return False
+
+    def processes(self) -> list[psutil.Process]:
+        """Everything that belongs to this run, wherever it hangs in the tree."""
+        mine = []
+        for process in psutil.process_iter():
+            try:
+                if process.environ().get("AGENTMON_STATE") == self.environment["AGENTMON_STATE"]:
+                    mine.append(process)
+            except (psutil.NoSuchProcess, psutil.AccessDenied):
+                continue
+        return [p for p in mine if p.is_running() and p.status() != psutil.STATUS_ZOMBIE]
+
+
+@pytest.fixture
+def state(tmp_path: Path) -> Iterator[Path]:
+    folder = tmp_path / "state"
+    folder.mkdir()
+    tmp_path.chmod(0o755)
+    yield folder
+    for process in psutil.process_iter():
+        try:
+            if process.environ().get("AGENTMON_STATE") == str(folder):
+                process.kill()
+        except (psutil.NoSuchProcess, psutil.AccessDenied):
+            continue
+
+
+def test_a_newcomer_sees_an_alert_arrive_and_ctrl_c_stops_everything(state: Path) -> None:
+    up = Up(state)
+    eventually("the web server answers", up.is_ready, 40, up.said)
+    link = re.search(r"one-time login +(\S+)", up.said())
+    assert link, up.said()
+    eventually("the sink prints the alert's mail and webhook", lambda: {"email arrived", "webhook arrived"} <= arrived(up), 170, up.said)
+    with httpx.Client(follow_redirects=True, timeout=10) as browser:
+        assert browser.get(link[1]).status_code == 200
+        alerts = browser.get(f"http://127.0.0.1:{up.port}/admin/monitoring/alert/").text
+        assert "response-time-p95" in alerts
+        assert "airline" in alerts
+        data = browser.get(f"http://127.0.0.1:{up.port}/dashboard/data?window=15m").json()
+        assert data["summary"]["interactions"]["total"] > 100
+    up.process.send_signal(signal.SIGINT)
+    assert up.process.wait(30) == 0, up.said()
+    eventually("nothing is left", lambda: not up.processes(), 20, lambda: str(up.processes()))
+
+
+def arrived(up: Up) -> set[str]:
+    return set(re.findall(r"(?:email|webhook) arrived", up.said()))
+
+
+def test_a_second_one_says_that_one_is_running(state: Path) -> None:
+    up = Up(state, "--no-traffic")
+    eventually("the web server answers", up.is_ready, 40, up.said)
+    assert up.run().wait(30) == 1
+    assert f"one is running already: http://127.0.0.1:{up.port}" in up.said()
+    up.process.terminate()
+    up.process.wait(30)
+    eventually("nothing is left", lambda: not up.processes(), 20, lambda: str(up.processes()))
+
+
+def test_a_part_that_crashes_takes_everything_down(state: Path) -> None:
+    up = Up(state, "--no-traffic")
+    eventually("the web server answers", up.is_ready, 40, up.said)
+    beat = next(p for p in up.processes() if "beat" in p.cmdline() and "celery" in " ".join(p.cmdline()) and "config.supervisor.part" not in p.cmdline())
+    beat.kill()
+    assert up.process.wait(40) != 0
+    assert "a part ended with exit code" in up.said()
+    eventually("nothing is left", lambda: not up.processes(), 20, lambda: str(up.processes()))
+
+
+def test_a_killed_supervisor_leaves_nothing_behind(state: Path) -> None:
+    up = Up(state, "--no-traffic")
+    eventually("the web server answers", up.is_ready, 40, up.said)
+    up.process.kill()
+    up.process.wait(10)
+    eventually("nothing is left", lambda: not up.processes(), 40, lambda: str([p.cmdline() for p in up.processes()]))
