@@ -75,14 +75,21 @@ AUTH_PASSWORD_VALIDATORS = [
     )
 ]
 
-_required("DATABASE_URL", "such as postgresql://user:password@host:5432/name")
+_DATABASE_REMEDY = "such as postgresql://user:password@host:5432/name"
+if not _required("DATABASE_URL", _DATABASE_REMEDY).startswith(("postgresql://", "postgres://")):
+    msg = f"DATABASE_URL is not the address of a PostgreSQL database: {_DATABASE_REMEDY}"
+    raise ImproperlyConfigured(msg)
 DATABASES = {"default": env.db("DATABASE_URL")}
 DATABASES["default"].setdefault("OPTIONS", {})["connect_timeout"] = 5
 DATABASES["default"]["CONN_MAX_AGE"] = env.int("CONN_MAX_AGE", default=60)
 DATABASES["default"]["CONN_HEALTH_CHECKS"] = True
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 
-REDIS_URL = _required("REDIS_URL", "such as redis://:password@host:6379/0")
+_REDIS_REMEDY = "such as redis://:password@host:6379/0"
+REDIS_URL = _required("REDIS_URL", _REDIS_REMEDY)
+if not REDIS_URL.startswith(("redis://", "rediss://", "unix://")):
+    msg = f"REDIS_URL is not the address of a Redis or Valkey server: {_REDIS_REMEDY}"
+    raise ImproperlyConfigured(msg)
 CELERY_BROKER_URL = env.str("CELERY_BROKER_URL", default=REDIS_URL.rpartition("/")[0] + "/1")
 
 USE_TZ = True

@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import TracebackType
-from typing import Any
+from typing import Any, Self
 
 from config.embedded.process import stop
 
@@ -31,17 +31,19 @@ def command_of(part: str) -> list[str]:
 
 @dataclass
 class Parts:
-    """Some parts of the Procfile under one environment; leaving the context ends them, in the order of their start."""
+    """Some parts of the Procfile under one environment; leaving the context ends them."""
 
     environment: Mapping[str, str]
     logs: Path
     running: dict[str, subprocess.Popen[bytes]] = field(default_factory=dict)
 
-    def __enter__(self) -> Parts:
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
-        for process in reversed(self.running.values()):
+        for process in self.running.values():
+            process.terminate()
+        for process in self.running.values():
             stop(process, seconds=_END_SECONDS)
 
     def start(self, *names: str) -> None:
@@ -71,7 +73,7 @@ class Parts:
         return done.stdout
 
 
-def manage(environment: Mapping[str, str], *arguments: str) -> subprocess.CompletedProcess[str]:
+def manage(environment: Mapping[str, str], *arguments: str, seconds: float = 120) -> subprocess.CompletedProcess[str]:
     """Run a management command as a person would."""
     return subprocess.run(
         [sys.executable, "manage.py", *arguments],
@@ -79,7 +81,7 @@ def manage(environment: Mapping[str, str], *arguments: str) -> subprocess.Comple
         env=dict(environment),
         capture_output=True,
         text=True,
-        timeout=120,
+        timeout=seconds,
         check=False,
     )
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 import math
 from datetime import UTC, datetime
 from decimal import Decimal
+from numbers import Integral, Real
 from typing import Final
 
 from apps.monitoring import catalogue
@@ -31,13 +32,20 @@ class RefusedError(ValueError):
 
 
 def stored(value: object, scale: int, *, negative: bool = False) -> int:
-    """A number in storage units. Raises RefusedError: not_a_number, not_finite, negative or too_large."""
-    if isinstance(value, bool) or not isinstance(value, int | float | Decimal):
-        raise RefusedError("not_a_number")
-    if not math.isfinite(value):
-        raise RefusedError("not_finite")
-    # Decimal keeps 0.1 USD at exactly 100,000,000 nano-dollars; a float is off by less than half a unit.
-    scaled = round(value * scale)
+    """A number in storage units.
+
+    Raises RefusedError: not_a_number, not_finite, negative, too_large, or unreadable when it raises by itself.
+    """
+    try:
+        number = _number(value)
+        # Before it is multiplied: what overflows there has a sign and a size here.
+        if abs(number) > MAX_STORED:
+            raise RefusedError("too_large" if number > 0 or negative else "negative")
+        scaled = round(number * scale)
+    except RefusedError:
+        raise
+    except Exception as error:  # a number of a foreign type may raise anything
+        raise RefusedError("unreadable") from error
     if scaled < 0 and not negative:
         raise RefusedError("negative")
     if abs(scaled) > MAX_STORED:
@@ -45,14 +53,26 @@ def stored(value: object, scale: int, *, negative: bool = False) -> int:
     return scaled
 
 
+def _number(value: object) -> int | float | Decimal:
+    """A finite number; numpy's are numbers too."""
+    if isinstance(value, bool) or not isinstance(value, Real | Decimal):
+        raise RefusedError("not_a_number")
+    if isinstance(value, Integral):
+        return int(value)
+    # Decimal keeps 0.1 USD at exactly 100,000,000 nano-dollars; a float is off by less than half a unit.
+    number = value if isinstance(value, Decimal) else float(value)
+    if not (number.is_finite() if isinstance(number, Decimal) else math.isfinite(number)):
+        raise RefusedError("not_finite")
+    return number
+
+
 def text(value: object, limit: int) -> str:
     """A text that Postgres, Redis and JSON can all hold. Raises RefusedError(not_text) when it is none."""
-    if not isinstance(value, str):
-        try:
-            value = str(value)
-        except Exception as error:
-            raise RefusedError("not_text") from error
-    return value[:limit].encode("utf-8", "replace").decode().replace("\x00", "").replace("\x1f", " ")
+    try:
+        plain = value if type(value) is str else str(value)
+        return plain[:limit].encode("utf-8", "replace").decode().replace("\x00", "").replace("\x1f", " ")
+    except Exception as error:  # a foreign object may raise anything when it is looked at
+        raise RefusedError("not_text") from error
 
 
 def label(value: object) -> str:
@@ -73,11 +93,11 @@ def moment(value: object, now: float) -> float:
     try:
         if isinstance(value, datetime):
             when = (value if value.tzinfo else value.replace(tzinfo=UTC)).timestamp()
-        elif isinstance(value, int | float) and not isinstance(value, bool):
+        elif isinstance(value, Real) and not isinstance(value, bool):
             when = float(value)
         else:
             raise RefusedError("timestamp")
-    except (OverflowError, ValueError, OSError) as error:
+    except Exception as error:  # a time zone of a foreign type may raise anything
         raise RefusedError("timestamp") from error
     if not now - MAX_PAST_SECONDS <= when <= now + MAX_FUTURE_SECONDS:
         raise RefusedError("timestamp")

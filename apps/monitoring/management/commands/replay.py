@@ -13,6 +13,8 @@ from django.core.management.base import CommandError, CommandParser
 from tqdm import tqdm
 
 from apps.monitoring.core.clock import minute_of
+from apps.monitoring.core.values import MAX_FUTURE_SECONDS, MAX_PAST_SECONDS
+from apps.monitoring.ingest.hotstore import HotStore
 from apps.monitoring.ingest.recorder import flush_now
 from apps.monitoring.management.command import MonitoringCommand
 from apps.monitoring.query import window
@@ -45,6 +47,10 @@ class Command(MonitoringCommand):
         if start > time.time():
             msg = f"--start {options['start']} lies in the future"
             raise CommandError(msg)
+        if start < time.time() - MAX_PAST_SECONDS:
+            msg = f"--start {options['start']} lies over ten years back"
+            raise CommandError(msg)
+        HotStore.from_conf().ping()
         speed = _speed(options["speed"])
         began = time.monotonic()
         with locks.hold() if speed is None else nullcontext():
@@ -71,6 +77,8 @@ class Command(MonitoringCommand):
             lines = iter(sorted(lines, key=lambda line: line.ended_ms if isinstance(line, Line) else -1.0))
         played = 0
         for line in tqdm(_paced(lines, speed), desc="replay", unit=" interactions", disable=None):
+            if isinstance(line, Line) and not _countable(start + line.ended_ms / 1_000):
+                line = Broken(line.number, "it ends over ten years back, or in the future")  # noqa: PLW2901 - it is that line
             if isinstance(line, Broken):
                 broken.append(line)
                 self.stderr.write(f"line {line.number} is skipped: {line.reason}")
@@ -86,6 +94,11 @@ class Command(MonitoringCommand):
     def exit_code(self, result: dict[str, Any]) -> int:
         """1 when a line was skipped."""
         return 1 if result["broken_lines"] else 0
+
+
+def _countable(when: float) -> bool:
+    now = time.time()
+    return now - MAX_PAST_SECONDS <= when <= now + MAX_FUTURE_SECONDS
 
 
 def _speed(text: str) -> float | None:
