@@ -1,0 +1,1 @@
+"""Nodes of pytest-celery that are processes of this machine instead of containers."""
