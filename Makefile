@@ -50,7 +50,7 @@ docs: ## where the documentation is
 lock: | .venv/bin/python ## resolve the requirements anew, with hashes
 	$(BIN)/python -m pip install --quiet uv
 	$(BIN)/uv pip compile pyproject.toml requirements/build.in --extra local --universal --generate-hashes --no-emit-index-url --no-annotate --no-header -q -o requirements/local.txt
-	$(BIN)/uv pip compile pyproject.toml requirements/build.in --extra local --extra test --extra lint --universal --generate-hashes --no-emit-index-url --no-annotate --no-header -q -o requirements/dev.txt
+	$(BIN)/uv pip compile pyproject.toml requirements/build.in --extra local --extra test --extra bench --extra lint --universal --generate-hashes --no-emit-index-url --no-annotate --no-header -q -o requirements/dev.txt
 
 clean: ## remove .venv and caches; data under .local stays
 	rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .import_linter_cache *.egg-info

@@ -1,0 +1,105 @@
+"""What one interaction costs: on the caller's thread, and in the whole process."""
+
+from __future__ import annotations
+
+import os
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Sequence
+from typing import Any
+
+from tests.bench import peers
+from tests.bench.peers import Peer
+
+ROUNDS = 9
+CALLS = 4_000
+TOKEN_USAGE = {"prompt_tokens": 812, "completion_tokens": 96, "total_tokens": 908}
+
+
+def ours() -> Peer:
+    from apps.monitoring import get_agent_monitor
+
+    monitor = get_agent_monitor(peers.TENANT)
+
+    def tell(seconds: float) -> None:
+        monitor.log_and_record_interaction(
+            conversation_id="c-1",
+            customer_message="Where is my refund?",
+            agent_response="It is on its way.",
+            model_used=peers.MODEL,
+            confidence_score=0.93,
+            processing_time_ms=seconds * 1_000,
+            token_usage=TOKEN_USAGE,
+            estimated_cost=0.0021,
+            handoff_triggered=False,
+            intent=peers.INTENT,
+        )
+
+    return Peer("AgentMonitor, log line included", tell)
+
+
+def multiprocess() -> float:
+    """prometheus_client in its multiprocess mode, which a process must begin with: CPU microseconds of a call."""
+    script = (
+        "import time; from tests.bench import peers\n"
+        "peer = peers.prometheus(); peer.tell(1.0); best = []\n"
+        f"for _ in range({ROUNDS}):\n"
+        "    began = time.process_time()\n"
+        f"    for i in range({CALLS}): peer.tell(1.0 + i * 1e-4)\n"
+        f"    best.append((time.process_time() - began) / {CALLS} * 1e6)\n"
+        "print(sorted(best)[len(best) // 2])"
+    )
+    with tempfile.TemporaryDirectory() as folder:
+        environment = {**os.environ, "PROMETHEUS_MULTIPROC_DIR": folder}
+        done = subprocess.run([sys.executable, "-c", script], env=environment, capture_output=True, text=True, check=True)
+    return float(done.stdout)
+
+
+def caller_and_process(peer: Peer) -> tuple[float, float]:
+    """Microseconds of a call: CPU of the calling thread, and CPU of the whole process until everything is done."""
+    from apps.monitoring import logs
+    from apps.monitoring.ingest.recorder import flush_now
+
+    process, thread = time.process_time(), time.thread_time()
+    for index in range(CALLS):
+        peer.tell(1.0 + index * 1e-4)
+    caller = time.thread_time() - thread
+    flush_now()
+    logs.drain()
+    return caller / CALLS * 1e6, (time.process_time() - process) / CALLS * 1e6
+
+
+def measure(redis_url: str) -> list[dict[str, Any]]:
+    """Interleaved rounds, medians; the ratio is to prometheus_client's CPU in the same run."""
+    everyone: Sequence[Peer] = (
+        ours(),
+        peers.prometheus(),
+        peers.statsd(),
+        peers.opentelemetry(),
+        peers.redis_pipeline(redis_url),
+        peers.structured(),
+        peers.json_logger(),
+    )
+    for peer in everyone:
+        caller_and_process(peer)
+    taken: dict[str, list[tuple[float, float]]] = {peer.name: [] for peer in everyone}
+    for _ in range(ROUNDS):
+        for peer in everyone:
+            taken[peer.name].append(caller_and_process(peer))
+    medians = {name: tuple(statistics.median(side) for side in zip(*rounds, strict=True)) for name, rounds in taken.items()}
+    shared = multiprocess()
+    medians["prometheus_client, multiprocess mode"] = (shared, shared)
+    base = medians["prometheus_client"][1]
+    return [
+        {
+            "what": name,
+            "caller_us": round(caller, 2),
+            "process_us": round(process, 2),
+            "caller_ratio": round(caller / base, 3),
+            "process_ratio": round(process / base, 3),
+        }
+        for name, (caller, process) in medians.items()
+    ]
