@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from datetime import UTC, datetime
+from functools import lru_cache
 from types import MappingProxyType
 from typing import Any, Final
 
@@ -22,6 +23,8 @@ _MESSAGES: Final = MappingProxyType(
     }
 )
 
+_AS_THEY_ARE: Final = frozenset({int, float, bool, type(None)})
+
 TEXTS: Final = frozenset({"customer_message", "agent_response", "handoff_reason", "query", "reason", "exception", "error"})
 """Fields that may hold what a customer wrote: redacted, or left out, by the content mode."""
 
@@ -30,7 +33,7 @@ def fields(kind: str, when: float, tenant: str, arguments: Mapping[str, Any], re
     """The line as a mapping; ``when`` in epoch seconds."""
     failed = kind == "error" or (kind == "llm_api_call" and arguments.get("error") is not None)
     line: dict[str, Any] = {
-        "timestamp": datetime.fromtimestamp(when, UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ"),
+        "timestamp": _timestamp(when),
         "level": "ERROR" if failed else "INFO",
         "logger": LOGGER,
         "message": _MESSAGES[kind],
@@ -44,9 +47,30 @@ def fields(kind: str, when: float, tenant: str, arguments: Mapping[str, Any], re
     return line
 
 
+def _timestamp(when: float) -> str:
+    """ISO 8601 in UTC with microseconds and Z."""
+    second, fraction = divmod(round(when * 1_000_000), 1_000_000)
+    return f"{_second(second)}.{fraction:06d}Z"
+
+
+@lru_cache(maxsize=256)
+def _second(second: int) -> str:
+    return datetime.fromtimestamp(second, UTC).strftime("%Y-%m-%dT%H:%M:%S")
+
+
 def _shown(name: str, value: Any, redactor: Redactor) -> Any:
-    if value is None or value == ():
+    kind = type(value)
+    if kind in _AS_THEY_ARE:
+        return value
+    if kind is str:
+        return redactor.text(value) if name in TEXTS else redactor.short(value)
+    if kind is tuple and not value:
         return None
+    return _shown_foreign(name, value, redactor)
+
+
+def _shown_foreign(name: str, value: Any, redactor: Redactor) -> Any:
+    """What is not of a plain type: exceptions, mappings, lists, and whatever a caller hands over."""
     if isinstance(value, BaseException):
         return {"type": type(value).__name__, "text": redactor.text(str(value))}
     if name in TEXTS:
@@ -54,8 +78,6 @@ def _shown(name: str, value: Any, redactor: Redactor) -> Any:
     if isinstance(value, Mapping):
         kept = {str(key): _shown(str(key), inner, redactor) for key, inner in value.items()}
         return {key: inner for key, inner in kept.items() if inner is not None}
-    if isinstance(value, str):
-        return redactor.short(value)
     if isinstance(value, list | tuple | set | frozenset):
         return [_shown("", inner, redactor) for inner in list(value)[:100]]
     return value

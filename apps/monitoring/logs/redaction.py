@@ -9,6 +9,7 @@ import re
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from enum import StrEnum
+from functools import lru_cache
 from typing import Final
 
 
@@ -30,6 +31,9 @@ _SECRET: Final = re.compile(
     r"|(?i:\bbearer\s{1,3})[A-Za-z0-9._~+/=-]{16,2000}"
     r"|(?i:\b(?:api[_-]?key|secret|token|password|passwd)\b\s{0,3}[:=]\s{0,3})[^\s,;\"']{6,200}"
 )
+_SUSPICIOUS: Final = re.compile(r"[0-9@=:_-]|(?i:bearer)")
+"""Without any of these there is nothing to find."""
+_DIGITS: Final = re.compile(r"[0-9]{2}")
 _IBAN: Final = re.compile(r"\b[A-Z]{2}[0-9]{2}(?: ?[A-Z0-9]{4}){2,7}(?: ?[A-Z0-9]{1,4})?\b")
 _CARD: Final = re.compile(r"(?<![0-9-])[0-9](?:[ -]?[0-9]){12,18}(?![0-9-])")
 _PHONE: Final = re.compile(
@@ -59,21 +63,32 @@ class Redactor:
 
     def short(self, value: str) -> str:
         """A name, a model, an id: cut, and redacted unless everything is kept."""
-        cut = value[:MAX_SHORT]
-        return cut if self.mode is ContentMode.FULL or cut.isalnum() else self.redact(cut)
+        return _short(self, value[:MAX_SHORT])
 
     def redact(self, value: str) -> str:
         """Replace what identifies a person or opens a door."""
-        if "@" in value:
-            value = _EMAIL.sub("[email]", value)
-        value = _SECRET.sub("[secret]", value)
-        if any(character.isdigit() for character in value):
-            value = _IBAN.sub(_if(_is_iban, "[iban]"), value)
-            value = _CARD.sub(_if(_is_card, "[card]"), value)
-            value = _PHONE.sub("[phone]", value)
+        if _SUSPICIOUS.search(value) is not None:
+            value = _redact(value)
         for pattern in self.patterns:
             value = pattern.sub("[redacted]", value)
         return value
+
+
+def _redact(value: str) -> str:
+    if "@" in value:
+        value = _EMAIL.sub("[email]", value)
+    value = _SECRET.sub("[secret]", value)
+    if _DIGITS.search(value) is not None:
+        value = _IBAN.sub(_if(_is_iban, "[iban]"), value)
+        value = _CARD.sub(_if(_is_card, "[card]"), value)
+        value = _PHONE.sub("[phone]", value)
+    return value
+
+
+@lru_cache(maxsize=8_192)
+def _short(redactor: Redactor, value: str) -> str:
+    """Names, models and ids come again and again."""
+    return value if redactor.mode is ContentMode.FULL or value.isalnum() else redactor.redact(value)
 
 
 def _if(check: Callable[[str], bool], replacement: str) -> Callable[[re.Match[str]], str]:
