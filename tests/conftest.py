@@ -68,5 +68,5 @@ def stores(transactional_db: None, valkey: redis.Redis, forget_caches: None) -> 
 def recordings() -> Path:
     """The recorded data beside the checkout; tests that need it are skipped, loudly, where it is not."""
     if not DATA.exists():
-        pytest.skip(f"the recorded data is not at {DATA.name} beside the checkout")
+        pytest.skip("the recorded data is not at ../shared/data beside the checkout")
     return DATA

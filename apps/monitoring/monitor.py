@@ -19,6 +19,7 @@ Timestamp = datetime | float | None
 TokenUsage = Mapping[str, int | None]
 
 UNKNOWN_TENANT: Final = "unknown"
+_CHANGING: Final = frozenset({dict, list})
 
 
 class AgentMonitor:
@@ -30,12 +31,12 @@ class AgentMonitor:
     """
 
     def __init__(self, tenant_id: str) -> None:
-        self.tenant_id = tenant_id
+        self.tenant_id = _tenant(tenant_id)
 
     def log_and_record_interaction(  # noqa: PLR0913 - the public surface, keyword-only
         self,
         *,
-        conversation_id: str,
+        conversation_id: str | None,
         customer_message: str | None = None,
         agent_response: str | None = None,
         model_used: str | None = None,
@@ -64,12 +65,12 @@ class AgentMonitor:
                 "model_used": model_used,
                 "confidence_score": confidence_score,
                 "processing_time_ms": processing_time_ms,
-                "token_usage": token_usage,
+                "token_usage": _own(token_usage),
                 "estimated_cost": estimated_cost,
                 "handoff_triggered": handoff_triggered,
                 "handoff_reason": handoff_reason,
                 "intent": intent,
-                "errors": errors,
+                "errors": _own(errors),
             },
         )
 
@@ -113,7 +114,7 @@ class AgentMonitor:
         self._put(
             "context_building",
             timestamp,
-            {"conversation_id": conversation_id, "components": components, "duration_ms": duration_ms},
+            {"conversation_id": conversation_id, "components": _own(components), "duration_ms": duration_ms},
         )
 
     def log_and_record_handoff_decision(
@@ -134,7 +135,7 @@ class AgentMonitor:
                 "conversation_id": conversation_id,
                 "decision": decision,
                 "confidence": confidence,
-                "triggers": triggers,
+                "triggers": _own(triggers),
                 "reason": reason,
             },
         )
@@ -157,7 +158,7 @@ class AgentMonitor:
                 "conversation_id": conversation_id,
                 "query": query,
                 "result_count": result_count,
-                "similarity_scores": similarity_scores,
+                "similarity_scores": _own(similarity_scores),
                 "duration_ms": duration_ms,
             },
         )
@@ -171,7 +172,7 @@ class AgentMonitor:
         timestamp: Timestamp = None,
     ) -> None:
         """Something failed outside an interaction; inside one, use the interaction's ``errors``."""
-        self._put("error", timestamp, {"operation": operation, "exception": exception, "context": context})
+        self._put("error", timestamp, {"operation": operation, "exception": exception, "context": _own(context)})
 
     def record_feedback(self, *, score: float, conversation_id: str | None = None, timestamp: Timestamp = None) -> None:
         """How satisfied the customer was, on the scale of your own."""
@@ -212,15 +213,26 @@ _MAX_MONITORS: Final = 50_000
 
 def get_agent_monitor(tenant_id: str) -> AgentMonitor:
     """The monitor of a tenant: the same object each time, for every thread and after every fork."""
-    found = _monitors.get(tenant_id) if isinstance(tenant_id, str) else None
+    if type(tenant_id) is not str:
+        return AgentMonitor(tenant_id)
+    found = _monitors.get(tenant_id)
     if found is not None:
         return found
-    try:
-        tenant = values.text(tenant_id, values.MAX_TENANT).strip() if tenant_id is not None else ""
-    except values.RefusedError:
-        tenant = ""
-    monitor = AgentMonitor(tenant or UNKNOWN_TENANT)
+    monitor = AgentMonitor(tenant_id)
     with _monitors_lock:
-        if len(_monitors) < _MAX_MONITORS and isinstance(tenant_id, str):
+        if len(_monitors) < _MAX_MONITORS:
             monitor = _monitors.setdefault(tenant_id, monitor)
     return monitor
+
+
+def _own(value: Any) -> Any:
+    """The caller may go on changing its lists and mappings before the monitoring thread looks at them."""
+    return value.copy() if type(value) in _CHANGING else value
+
+
+def _tenant(tenant_id: object) -> str:
+    """The tenant as every store can hold it; never "", which is all tenants together."""
+    try:
+        return (values.text(tenant_id, values.MAX_TENANT).strip() if tenant_id is not None else "") or UNKNOWN_TENANT
+    except values.RefusedError:
+        return UNKNOWN_TENANT

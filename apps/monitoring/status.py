@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 from typing import Any, Final
 
 import redis
-from django.db import DatabaseError
+from django.db import DatabaseError, ProgrammingError
 from django.db.models import Count, Min
 
 from apps.monitoring.core.clock import isoformat, minute_of, to_datetime
@@ -30,7 +30,7 @@ class Status:
 
     problems: list[str] = field(default_factory=list)
     failing: set[str] = field(default_factory=set)
-    """The parts that something is wrong with: hot_store, database, rollup, evaluation, tasks, notifications, losses."""
+    """The parts that something is wrong with: hot_store, database, rollup, evaluation, rules, tasks, notifications, losses."""
     details: dict[str, Any] = field(default_factory=dict)
 
     @property
@@ -59,6 +59,8 @@ def status(now: datetime) -> Status:
         found.fail("hot_store", f"the hot store does not answer: {error}")
     try:
         _look_at_database(found, now)
+    except ProgrammingError:
+        found.fail("database", "the database does not have the tables of this version: run manage.py migrate")
     except DatabaseError as error:
         found.fail("database", f"the database does not answer: {str(error).splitlines()[0] if str(error) else error!r}")
     return found
@@ -94,7 +96,7 @@ def _look_at_evaluation(found: Status, now: datetime) -> None:
         lag = (now - progress.next_minute).total_seconds()
         found.fail("evaluation", f"the evaluation is {lag:.0f} s behind: is a worker of the queue alerts running?")
     for name in errors:
-        found.fail("evaluation", f"rule {name} is in error; see it in the admin")
+        found.fail("rules", f"rule {name} is in error; see it in the admin")
 
 
 def _look_at_tasks(found: Status, now: datetime) -> None:

@@ -105,7 +105,7 @@ def settle_and_compare(product: Parts, opened: Receivers, rows: Sequence[Interac
         now = stored(start)
         return now if now is not None and now.until >= length and now.delivered else None
 
-    found = eventually("every minute is judged and every notification delivered", settled, 60, product.told)
+    found = eventually("every minute is judged and every notification delivered", settled, 80, product.told)
     expected = timeline.history(rows, found.until)
     compare_history(found.history, expected)
     compare_alerts(found, expected)

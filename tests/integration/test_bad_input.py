@@ -82,7 +82,6 @@ def test_strange_values_in_a_line_do_not_cost_the_line(tmp_path: Path) -> None:
     assert interactions("--tenant", "t", *RANGE) == 1
 
 
-@pytest.mark.xfail(strict=True, reason="it counts as one named nothing")
 def test_a_line_without_a_conversation_is_in_none(tmp_path: Path) -> None:
     file = tmp_path / "lonely.jsonl"
     file.write_text('{"tenant": "t", "offset_ms": 5, "agent_response": "yes"}\n')

@@ -72,14 +72,20 @@ def step(rule: Rule, state: State, verdict: Verdict, minute: int, held: str | No
     """Judge one minute. ``held`` is why nobody may be notified in this minute (silence, age), None when they may."""
     if state.status is Status.FIRING:
         return _step_firing(rule, state, verdict, minute, held)
+    if state.announced and held is None:
+        # Before anything new is said: what was announced is told to have ended, once.
+        reason = "resolved earlier, when nobody could be notified"
+        after, events = _step_quiet(rule, replace(state, announced=False), verdict, minute, held)
+        return after, [Event(Status.RESOLVED, False, Notice.RESOLVED, reason), *events]
+    return _step_quiet(rule, state, verdict, minute, held)
+
+
+def _step_quiet(rule: Rule, state: State, verdict: Verdict, minute: int, held: str | None) -> tuple[State, list[Event]]:
     if verdict.breach:
         return _step_breach(rule, state, verdict, minute, held)
     if state.status is Status.PENDING and (verdict.recovered or verdict.value is not None):
         ended = replace(state, status=Status.INACTIVE, since=None)
         return ended, [Event(Status.INACTIVE, True, None, f"{verdict.reason}, before the {rule.pending_for} minutes were over")]
-    if state.status is Status.INACTIVE and state.announced and held is None:
-        reason = "resolved earlier, when nobody could be notified"
-        return replace(state, announced=False), [Event(Status.RESOLVED, False, Notice.RESOLVED, reason)]
     return state, []
 
 

@@ -11,7 +11,7 @@ from enum import StrEnum
 from types import MappingProxyType
 from typing import Final
 
-from apps.monitoring.catalogue import EACH, METRICS, RATIOS, USER_PREFIX, Kind, Metric
+from apps.monitoring.catalogue import EACH, METRICS, RATIOS, USER_PREFIX, Kind, Metric, user_metric
 
 MAX_WINDOW: Final = 30 * 24 * 60
 
@@ -172,6 +172,10 @@ def problems(rule: Rule) -> dict[str, str]:
         if rule.statistic != Statistic.RATIO:
             found["statistic"] = f"{rule.metric} is a ratio: the statistic must be ratio"
     elif rule.metric.startswith(USER_PREFIX):
+        try:
+            user_metric(rule.metric.removeprefix(USER_PREFIX), Kind.HISTOGRAM)
+        except ValueError as error:
+            found["metric"] = str(error)
         if rule.statistic == Statistic.RATIO:
             found["statistic"] = f"{rule.metric} is no ratio"
     else:
@@ -228,7 +232,11 @@ def _check_scope(rule: Rule, metric: Metric | None, found: dict[str, str]) -> No
 
 def _check_template(rule: Rule, found: dict[str, str]) -> None:
     try:
-        fields = {name for _, name, _, _ in string.Formatter().parse(rule.message_template) if name is not None}
+        fields = {
+            f"{name}{'!' + conversion if conversion else ''}{':' + spec if spec else ''}"
+            for _, name, spec, conversion in string.Formatter().parse(rule.message_template)
+            if name is not None
+        }
     except ValueError as error:
         found["message_template"] = f"the template cannot be read: {error}"
         return

@@ -32,6 +32,10 @@ _CONFIDENCE: Final = METRICS["confidence"]
 _INTENTS: Final = METRICS["intents"]
 _ERRORS: Final = METRICS["errors"]
 
+_MAX_USER_LABELS: Final = 1_500
+"""Bytes of all labels of a user's metric together: beyond 2,700 Postgres cannot index the series, and no batch with it
+could ever be rolled up."""
+
 NO_ANSWER: Final = "no_answer"
 """The operation that an interaction without an answer and without a named error failed in."""
 
@@ -50,7 +54,7 @@ def _interaction(tally: Tally, event: Fields) -> None:
     tally.number(_CONFIDENCE, event["confidence_score"])
     if event["intent"] is not None:
         tally.count_by(_INTENTS, event["intent"])
-    if event["handoff_triggered"]:
+    if tally.truth(event["handoff_triggered"]):
         tally.count_by(_HANDOFFS, event["handoff_reason"])
         tally.member(_HANDOFF_CONVERSATIONS, conversation)
 
@@ -62,21 +66,17 @@ def _failures(tally: Tally, event: Fields) -> None:
     if errors:
         tally.count(_FAILED)
     for error in errors:
-        tally.count_by(_ERRORS, error.get("operation") if isinstance(error, Mapping) else error)
+        tally.count_by(_ERRORS, tally.entries(error).get("operation") if isinstance(error, Mapping) else error)
 
 
 def _tokens(tally: Tally, metric: Metric, usage: object, *labels: object) -> None:
     """Prompt, completion and total; a total that was not given is the sum, when both parts were."""
-    if usage is None:
-        return
-    if not isinstance(usage, Mapping):
-        tally.refuse("not_a_mapping")
-        return
-    prompt, completion, total = usage.get("prompt_tokens"), usage.get("completion_tokens"), usage.get("total_tokens")
-    has_prompt = tally.number(metric, prompt, "prompt", *labels)
-    has_completion = tally.number(metric, completion, "completion", *labels)
-    if total is None and has_prompt and has_completion:
-        total = (prompt or 0) + (completion or 0)
+    given = tally.entries(usage)
+    prompt = tally.number(metric, given.get("prompt_tokens"), "prompt", *labels)
+    completion = tally.number(metric, given.get("completion_tokens"), "completion", *labels)
+    total = given.get("total_tokens")
+    if total is None and prompt is not None and completion is not None:
+        total = prompt + completion
     tally.number(metric, total, "total", *labels)
 
 
@@ -93,22 +93,17 @@ def _llm_call(tally: Tally, event: Fields) -> None:
 def _context_build(tally: Tally, event: Fields) -> None:
     tally.count(METRICS["context_builds"])
     tally.number(METRICS["context_build_duration"], event["duration_ms"])
-    components = event["components"]
-    if isinstance(components, Mapping):
-        for component in tally.items(components):
-            tally.number(METRICS["context_components"], components[component], component)
-    elif components is not None:
-        tally.refuse("not_a_mapping")
+    for component, parts in tally.entries(event["components"]).items():
+        tally.number(METRICS["context_components"], parts, component)
 
 
 def _handoff_decision(tally: Tally, event: Fields) -> None:
-    tally.count_by(METRICS["handoff_decisions"], "handoff" if event["decision"] else "stay")
+    tally.count_by(METRICS["handoff_decisions"], "handoff" if tally.truth(event["decision"]) else "stay")
 
 
 def _knowledge_search(tally: Tally, event: Fields) -> None:
     tally.count(METRICS["knowledge_searches"])
-    found = event["result_count"]
-    if tally.number(METRICS["knowledge_results"], found) and found:
+    if tally.number(METRICS["knowledge_results"], event["result_count"]):
         tally.count(METRICS["knowledge_hits"])
     for score in tally.items(event["similarity_scores"]):
         tally.number(METRICS["knowledge_similarity"], score)
@@ -131,6 +126,9 @@ def _user_metric(tally: Tally, event: Fields) -> None:
         tally.refuse(refused.reason if isinstance(refused, RefusedError) else "metric_name")
         return
     spelled = series.user_values(labels)
+    if sum(len(part.encode()) for part in spelled) > _MAX_USER_LABELS:
+        tally.refuse("too_many_labels")
+        return
     if metric.kind is Kind.HISTOGRAM:
         tally.number_of_user(metric, event["value"], spelled)
     else:

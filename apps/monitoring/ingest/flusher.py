@@ -27,22 +27,18 @@ _log = logging.getLogger(__name__)
 _CHUNK: Final = 4_000
 """Fields in one script call: about 5 ms of the server's time."""
 
-_TEMPORARY: Final = (
-    "OOM",
-    "READONLY",
-    "LOADING",
-    "BUSY",
-    "CLUSTERDOWN",
-    "TRYAGAIN",
-    "MASTERDOWN",
-    "NOREPLICAS",
-    "MISCONF",
-    "NOSCRIPT",
-    "NOAUTH",
-    "WRONGPASS",
-    "NOPERM",
-)
-"""Errors of the server that pass or that ops mend: what was refused is kept."""
+_TEMPORARY: Final = ("BUSY", "MISCONF", "NOREPLICAS", "LOADING")
+"""Errors of the server that pass or that ops mend and for which the client library has no class of its own."""
+
+
+def _is_final(error: object) -> bool:
+    """Whether sending the same again is useless.
+
+    The library gives every known error a class (out of memory, read-only replica, no such script, wrong password,
+    cluster moving) and takes the code off its text; all of those pass, and what was refused is kept. What stays a plain
+    ResponseError is the script's own failure: a key of another type, a syntax it does not know.
+    """
+    return type(error) is redis.ResponseError and not str(error).startswith(_TEMPORARY)
 
 
 @dataclass(slots=True)
@@ -142,7 +138,7 @@ class Flusher:
             return False
         failure: redis.ResponseError | None = None
         for number, answer in self._store.apply(self._writer, flushes).items():
-            if isinstance(answer, redis.ResponseError) and not str(answer).startswith(_TEMPORARY):
+            if _is_final(answer):
                 self._refuse(answer)
             elif isinstance(answer, Exception):
                 failure = redis.ResponseError(str(answer))
@@ -154,7 +150,7 @@ class Flusher:
             raise failure
         return True
 
-    def _refuse(self, error: redis.ResponseError) -> None:
+    def _refuse(self, error: object) -> None:
         self.counters["flushes_refused"] += 1
         _log.error("the hot store refuses a flush for good, its records are lost: %s", error)
 

@@ -27,6 +27,8 @@ if TYPE_CHECKING:
 _LUA: Final = Path(__file__).parent / "lua"
 _REMEMBER_WRITER_SECONDS: Final = 7 * 86_400
 _READ_TENANTS: Final = 500
+MAX_INTEGER: Final = 2**63 - 1
+"""The largest integer that Redis and Postgres add up. A sum that would go beyond stays there."""
 SET_CODES: Final = tuple(m.code for m in METRICS.values() if m.kind is Kind.DISTINCT)
 
 Record = tuple[int, str, Slot]
@@ -142,6 +144,13 @@ class HotStore:
             if fields:
                 yield Held(tenant, {f: int(v) for f, v in fields.items()}, {c: m for c, m in members.items() if m})
 
+    def knows(self, shard: int, tenant: str) -> bool:
+        """Whether any batch, open or sealed, holds something of a tenant."""
+        pipe = self._redis.pipeline(transaction=False)
+        for batch in self.backlog(shard):
+            pipe.sismember(self._batches(shard) + batch.id, tenant)
+        return any(pipe.execute())
+
     def drop(self, shard: int, batch: Batch) -> None:
         """Delete a batch that the snapshots hold."""
         self._drop(keys=[self._key(shard, "sealed")], args=[self._batches(shard), batch.id, *SET_CODES])
@@ -163,8 +172,8 @@ def _flatten(records: Sequence[Record]) -> list[str | int]:
         for fields in (slot.sums(), slot.lows(), slot.highs()):
             start = len(flat)
             flat.append(0)
-            for field in fields:
-                flat += field
+            for name, value in fields:
+                flat += (name, max(-MAX_INTEGER, min(MAX_INTEGER, value)))
             flat[start] = (len(flat) - start) // 2
         flat.append(len(slot.members))
         for series, members in slot.members.items():

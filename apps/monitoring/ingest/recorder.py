@@ -21,6 +21,8 @@ _log = logging.getLogger(__name__)
 
 _WAKE_AT: Final = 2_000
 """Events waiting before the merging thread is woken early."""
+_AT_ONCE: Final = 1_000
+"""Events merged at once: bounds the time that the buffer's lock is held."""
 _LOGGED: Final = frozenset(
     {"agent_interaction", "llm_api_call", "context_building", "handoff_decision", "knowledge_search", "error"}
 )
@@ -39,6 +41,7 @@ class Recorder:
         self._direct = settings.write_mode == "direct"
         self.buffer = Buffer(settings.label_cap)
         self.flusher = Flusher(self.buffer, HotStore.from_conf(), settings.max_pending_series)
+        self._draining = threading.Lock()
         self._wake = threading.Event()
         self._started = threading.Lock()
         self._thread: threading.Thread | None = None
@@ -93,16 +96,16 @@ class Recorder:
                 _log.exception("the monitoring thread goes on after an error")
 
     def _drain(self) -> None:
-        """Merge what is waiting. Safe from several threads: each event is popped by one of them."""
-        queue = self._queue
-        while queue:
-            events: list[Event] = []
-            try:
-                while len(events) < 1_000:  # noqa: PLR2004 - bounds the time that the buffer's lock is held
-                    events.append(queue.popleft())
-            except IndexError:
-                pass
-            self._merge(events)
+        """Merge what was put before the call, also what another thread has taken from the queue and not merged yet."""
+        with self._draining:
+            for _ in range(len(self._queue) // _AT_ONCE + 1):
+                events: list[Event] = []
+                try:
+                    while len(events) < _AT_ONCE:
+                        events.append(self._queue.popleft())
+                except IndexError:
+                    pass
+                self._merge(events)
 
     def _merge(self, events: list[Event]) -> None:
         self.buffer.merge(events)

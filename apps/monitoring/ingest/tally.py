@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from itertools import islice
 from typing import Any, Final
 
 from apps.monitoring import catalogue
@@ -45,23 +46,24 @@ class Tally:
         """Count an event of a counter with labels."""
         self.slot.count(self.series(metric, *labels), times)
 
-    def number(self, metric: Metric, value: object, *labels: object) -> bool:
-        """Add a value to an amount or a histogram; a missing one is missing. True when it was counted."""
+    def number(self, metric: Metric, value: object, *labels: object) -> int | None:
+        """Add a value to an amount or a histogram; returns it in storage units, None when it is missing or refused."""
         if value is None:
-            return False
+            return None
         try:
-            amount = round(value * metric.scale) if type(value) in (int, float) else -1  # type: ignore[operator]
+            plain = type(value) in (int, float) and 0 <= value <= MAX_STORED  # type: ignore[operator]
+            amount = round(value * metric.scale) if plain else -1  # type: ignore[operator]
             if not 0 <= amount <= MAX_STORED:
                 amount = values.stored(value, metric.scale, negative=metric.signed)
-        except (RefusedError, ValueError, OverflowError) as error:
-            self.refuse(error.reason if isinstance(error, RefusedError) else "not_finite")
-            return False
+        except RefusedError as refused:
+            self.refuse(refused.reason)
+            return None
         spelled = self.series(metric, *labels) if labels else metric.code
         if metric.kind is Kind.HISTOGRAM:
             self.slot.distribution(spelled).observe(amount)
         else:
             self.slot.add(spelled, amount)
-        return True
+        return amount
 
     def count_of_user(self, metric: Metric, times: object, labels: tuple[str, ...]) -> None:
         """Count an event of a user's own metric, whose labels are one canonical JSON text."""
@@ -82,7 +84,10 @@ class Tally:
         if value is None:
             return
         known = self._members.get(value) if type(value) is str else None
-        self.slot.include(metric.code, self._hash(value) if known is None else known)
+        try:
+            self.slot.include(metric.code, self._hash(value) if known is None else known)
+        except RefusedError as refused:
+            self.refuse(refused.reason)
 
     def _hash(self, value: object) -> int:
         name = values.text(value, _MAX_MEMBER)
@@ -97,14 +102,40 @@ class Tally:
         """Count a refused value."""
         self.slot.count(series.encode(_REFUSED, (reason,)))
 
+    def truth(self, value: object) -> bool:
+        """Whether a caller's value is true; what cannot say is refused, and false."""
+        try:
+            return bool(value)
+        except Exception:
+            self.refuse("unreadable")
+            return False
+
     def items(self, value: object) -> list[Any]:
-        """The items of an iterable that a caller handed over, bounded; none when it is no iterable of items."""
-        if value is None or value == ():
-            return []
-        if isinstance(value, str | bytes) or not isinstance(value, Iterable):
-            self.refuse("not_a_list")
-            return []
-        return [item for _, item in zip(range(_MAX_ITEMS), value, strict=False)]
+        """The items of an iterable that a caller handed over, bounded; what cannot be read on is left out."""
+        items: list[Any] = []
+        try:
+            if isinstance(value, str | bytes) or not isinstance(value, Iterable):
+                if value is not None:
+                    self.refuse("not_a_list")
+            else:
+                items.extend(islice(value, _MAX_ITEMS))
+        except Exception:  # an iterator of the caller's own may raise anything
+            self.refuse("unreadable")
+        return items
+
+    def entries(self, value: object) -> dict[Any, Any]:
+        """The entries of a mapping that a caller handed over, bounded; none when it is missing or cannot be read."""
+        if value is None:
+            return {}
+        if type(value) is dict and len(value) <= _MAX_ITEMS:
+            return value
+        try:
+            if isinstance(value, Mapping):
+                return dict(islice(value.items(), _MAX_ITEMS))
+            self.refuse("not_a_mapping")
+        except Exception:  # a mapping of the caller's own may raise anything
+            self.refuse("unreadable")
+        return {}
 
     def series(self, metric: Metric, *labels: object) -> str:
         """How the series of these label values is spelled; `other` when there is no room for them."""

@@ -10,7 +10,7 @@ import orjson
 import redis
 from django.core.exceptions import ValidationError
 from django.core.management.base import BaseCommand, CommandError, CommandParser
-from django.db import DatabaseError
+from django.db import DatabaseError, ProgrammingError
 
 from apps.monitoring.query.errors import QueryError
 from apps.monitoring.replay.recording import RecordingError
@@ -33,6 +33,9 @@ class MonitoringCommand(BaseCommand):
             raise CommandError(str(error)) from error
         except ValidationError as error:
             raise CommandError("; ".join(error.messages)) from error
+        except ProgrammingError as error:
+            msg = f"the database does not have the tables of this version: run manage.py migrate ({_first_line(error)})"
+            raise CommandError(msg) from error
         except DatabaseError as error:
             msg = f"the database does not answer: {_first_line(error)} (see DATABASE_URL)"
             raise CommandError(msg) from error

@@ -38,6 +38,7 @@ def read(tenant: str, start: int, end: int, store: HotStore) -> Reading:
     shards = range(store.shards) if tenant == GLOBAL else [shard_of(tenant, store.shards)]
     try:
         live = [item for shard in shards for item in _live(store, shard, tenant, start, end)]
+        known = bool(live) or any(store.knows(shard, tenant) for shard in shards)
     except (redis.RedisError, OSError) as error:
         msg = f"the hot store does not answer: {error}"
         raise HotStoreUnavailableError(msg) from error
@@ -47,7 +48,7 @@ def read(tenant: str, start: int, end: int, store: HotStore) -> Reading:
         counted = set(RollupBatch.objects.filter(id__in={batch.id for batch, _ in live}).values_list("id", flat=True))
         cells = _stored(tenant, start, end)
         complete_until = watermark(store.shards)
-        known = bool(cells) or bool(live) or Series.objects.filter(tenant=tenant).exists()
+        known = known or Series.objects.filter(tenant=tenant).exists()
     committed = {str(identity) for identity in counted}
     for batch, held in live:
         if batch.id not in committed:

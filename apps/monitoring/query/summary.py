@@ -19,6 +19,8 @@ def summary(tenant: str | None, start: datetime, end: datetime) -> dict[str, Any
 
     Raises UnknownTenantError, HotStoreUnavailableError, or django.db.DatabaseError.
     """
+    if tenant is not None and "\0" in tenant:
+        raise UnknownTenantError(tenant)  # Postgres refuses the character, so nothing can be stored under it
     first, last = minute_of(start.timestamp()), math.ceil(end.timestamp() / SECONDS)
     reading = source.read(GLOBAL if tenant is None else tenant, first, last, HotStore.from_conf())
     if tenant is not None and not reading.known:

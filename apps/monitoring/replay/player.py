@@ -21,7 +21,7 @@ def play(line: Line, start: float) -> None:
             _play_search(monitor, row, search, when)
     answered = bool(row.get("completed", True))
     monitor.log_and_record_interaction(
-        conversation_id=row.get("conversation_id", ""),
+        conversation_id=row.get("conversation_id"),
         customer_message=row.get("customer_message"),
         agent_response=(row.get("agent_response") or "") if answered else None,
         model_used=row.get("model"),

@@ -15,7 +15,7 @@ from apps.monitoring.core import distinct, series
 from apps.monitoring.core.cell import Cell
 from apps.monitoring.core.clock import to_datetime
 from apps.monitoring.core.series import SeriesKey
-from apps.monitoring.ingest.hotstore import Batch, Held
+from apps.monitoring.ingest.hotstore import MAX_INTEGER, Batch, Held
 from apps.monitoring.models import RollupBatch, Series, ShardProgress
 from apps.monitoring.rollup import partitions
 from apps.monitoring.rollup.cells import cells_of
@@ -114,7 +114,8 @@ def _identity(tenant: str, key: SeriesKey) -> Identity:
 def _row(moment: datetime, shard: int, number: int, cell: Cell) -> Row:
     data = cell.data()
     count = distinct.count(data) if cell.sketches and data is not None else cell.count
-    return moment, count, cell.sum, cell.min, cell.max, number, Resolution.MINUTE, shard, data
+    total = None if cell.sum is None else max(-MAX_INTEGER, min(MAX_INTEGER, cell.sum))
+    return moment, min(count, MAX_INTEGER), total, cell.min, cell.max, number, Resolution.MINUTE, shard, data
 
 
 def _take_back(shard: int, moment: datetime, cells: dict[int, Cell]) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from typing import Final
 
 from django.db import connection
@@ -16,7 +16,7 @@ _EVALUATION: Final = 0x61676D03
 @contextmanager
 def shard(number: int) -> Iterator[bool]:
     """Be the only one to roll up a shard; False when another one is at it, or a hold is on."""
-    with _try("pg_try_advisory_lock_shared(%s, 0)", "pg_advisory_unlock_shared(%s, 0)", [_HOLD]) as free:
+    with _unheld() as free:
         if not free:
             yield False
             return
@@ -26,14 +26,21 @@ def shard(number: int) -> Iterator[bool]:
 
 @contextmanager
 def evaluation() -> Iterator[bool]:
-    """Be the only one to evaluate; False when another one is at it."""
-    with _try("pg_try_advisory_lock(%s, 0)", "pg_advisory_unlock(%s, 0)", [_EVALUATION]) as mine:
-        yield mine
+    """Be the only one to evaluate; False when another one is at it, or a hold is on."""
+    with _unheld() as free:
+        if not free:
+            yield False
+            return
+        with _try("pg_try_advisory_lock(%s, 0)", "pg_advisory_unlock(%s, 0)", [_EVALUATION]) as mine:
+            yield mine
 
 
 @contextmanager
 def hold() -> Iterator[None]:
-    """Keep every shard from being sealed while a recording is replayed; waits for those under way."""
+    """Keep every shard from being sealed, and every minute from being judged, while a recording is replayed.
+
+    Waits for those under way.
+    """
     with connection.cursor() as cursor:
         cursor.execute("SELECT pg_advisory_lock(%s, 0)", [_HOLD])
     try:
@@ -41,6 +48,10 @@ def hold() -> Iterator[None]:
     finally:
         with connection.cursor() as cursor:
             cursor.execute("SELECT pg_advisory_unlock(%s, 0)", [_HOLD])
+
+
+def _unheld() -> AbstractContextManager[bool]:
+    return _try("pg_try_advisory_lock_shared(%s, 0)", "pg_advisory_unlock_shared(%s, 0)", [_HOLD])
 
 
 @contextmanager

@@ -37,7 +37,15 @@ for _ = 1, records do
   redis.call('SADD', prefix .. batch, tenant)
   local fields = prefix .. batch .. ':f:' .. tenant
   for _ = 1, tonumber(take()) do
-    redis.call('HINCRBY', fields, take(), take())
+    local field, delta = take(), take()
+    local answer = redis.pcall('HINCRBY', fields, field, delta)
+    if type(answer) == 'table' and answer.err then
+      if not string.find(answer.err, 'overflow', 1, true) then
+        return answer
+      end
+      -- Beyond 64 bits a sum stays at their end: one absurd series must not cost the others their flush.
+      redis.call('HSET', fields, field, string.sub(delta, 1, 1) == '-' and '-9223372036854775808' or '9223372036854775807')
+    end
   end
   for _ = 1, tonumber(take()) do
     local field, value = take(), take()

@@ -71,14 +71,12 @@ class Command(MonitoringCommand):
 
     def _play(self, path: Path, start: float, speed: float | None) -> tuple[int, list[Broken]]:
         broken: list[Broken] = []
-        lines = read(path)
+        lines: Iterator[Line | Broken] = (_judged(line, start) for line in read(path))
         if speed is not None:
             # Lines stand in the order of their runs; real time needs the order of their ends.
             lines = iter(sorted(lines, key=lambda line: line.ended_ms if isinstance(line, Line) else -1.0))
         played = 0
         for line in tqdm(_paced(lines, speed), desc="replay", unit=" interactions", disable=None):
-            if isinstance(line, Line) and not _countable(start + line.ended_ms / 1_000):
-                line = Broken(line.number, "it ends over ten years back, or in the future")  # noqa: PLW2901 - it is that line
             if isinstance(line, Broken):
                 broken.append(line)
                 self.stderr.write(f"line {line.number} is skipped: {line.reason}")
@@ -96,9 +94,12 @@ class Command(MonitoringCommand):
         return 1 if result["broken_lines"] else 0
 
 
-def _countable(when: float) -> bool:
+def _judged(line: Line | Broken, start: float) -> Line | Broken:
+    """A line that ends where nothing can be counted is broken."""
     now = time.time()
-    return now - MAX_PAST_SECONDS <= when <= now + MAX_FUTURE_SECONDS
+    if isinstance(line, Broken) or now - MAX_PAST_SECONDS <= start + line.ended_ms / 1_000 <= now + MAX_FUTURE_SECONDS:
+        return line
+    return Broken(line.number, "it ends over ten years back, or in the future")
 
 
 def _speed(text: str) -> float | None:

@@ -1,0 +1,52 @@
+"""Writing to a hot store and adding up what it holds."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable
+from typing import Any
+
+from apps.monitoring.core.series import GLOBAL
+from apps.monitoring.ingest.buffer import Buffer, Event
+from apps.monitoring.ingest.flusher import Flusher
+from apps.monitoring.ingest.hotstore import Held, HotStore
+from tests.unit.ingest.made import INTERACTION, NOW
+
+MINUTE = int(NOW // 60)
+
+
+def interaction(number: int = 0, tenant: str = "acme", minute: int = MINUTE, **arguments: Any) -> Event:
+    own = {**INTERACTION, "conversation_id": f"c-{number}", "processing_time_ms": 1_000 + number, **arguments}
+    return "agent_interaction", tenant, minute * 60.0, None, own
+
+
+class Writer:
+    """One process's way into a hot store."""
+
+    def __init__(self, store: HotStore, max_pending: int = 2_000_000) -> None:
+        self.buffer = Buffer(100)
+        self.flusher = Flusher(self.buffer, store, max_pending)
+
+    def put(self, *events: Event) -> None:
+        self.buffer.merge(list(events))
+
+    def send(self, *events: Event) -> bool:
+        self.put(*events)
+        return self.flusher.flush()
+
+
+def everything(store: HotStore) -> list[Held]:
+    return [held for shard in range(store.shards) for batch in store.backlog(shard) for held in store.read(shard, batch)]
+
+
+def fields(held: Iterable[Held], tenant: str) -> Counter[str]:
+    """What adds up, of one tenant, over all batches."""
+    total: Counter[str] = Counter()
+    for one in held:
+        if one.tenant == tenant:
+            total.update({name: value for name, value in one.fields.items() if not name.endswith((":<", ":>"))})
+    return total
+
+
+def interactions(store: HotStore, tenant: str = GLOBAL) -> int:
+    return fields(everything(store), tenant)["i:n"]

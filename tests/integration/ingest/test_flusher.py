@@ -1,0 +1,126 @@
+from __future__ import annotations
+
+import pytest
+import redis
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from apps.monitoring.core.series import GLOBAL
+from apps.monitoring.ingest.buffer import Event
+from apps.monitoring.ingest.hotstore import HotStore, shard_of
+from tests.integration.ingest.hot import MINUTE, Writer, everything, fields, interaction, interactions
+from tests.unit.ingest.made import event, events
+
+
+def test_what_was_put_is_in_the_hot_store_once(store: HotStore) -> None:
+    writer = Writer(store)
+    assert writer.send(*[interaction(number) for number in range(10)])
+    assert writer.flusher.flush()
+    assert (interactions(store, "acme"), interactions(store)) == (10, 10)
+
+
+@settings(
+    deadline=None, database=None, max_examples=25, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow]
+)
+@given(given_events=st.lists(events(), min_size=1, max_size=40), data=st.data())
+def test_the_hot_store_holds_the_same_however_events_are_split_over_writers_and_flushes(
+    store: HotStore, valkey: redis.Redis, given_events: list[Event], data: st.DataObject
+) -> None:
+    valkey.flushall()
+    assert Writer(store).send(*given_events)
+    wanted = contents(store)
+    valkey.flushall()
+    writers = [Writer(store) for _ in range(3)]
+    for one in data.draw(st.permutations(given_events)):
+        writer = data.draw(st.sampled_from(writers))
+        writer.put(one)
+        if data.draw(st.booleans()):
+            assert writer.flusher.flush()
+    assert all(writer.flusher.flush() for writer in writers)
+    assert contents(store) == wanted
+
+
+def contents(store: HotStore) -> dict[tuple[int, int, str], tuple[object, object]]:
+    return {
+        (shard, batch.minute, held.tenant): (held.fields, held.members)
+        for shard in range(store.shards)
+        for batch in store.backlog(shard)
+        for held in store.read(shard, batch)
+    }
+
+
+def test_all_tenants_together_are_the_sum_of_the_tenants(store: HotStore) -> None:
+    tenants = [f"tenant-{number}" for number in range(20)]
+    Writer(store).send(*[interaction(number, tenants[number % 20]) for number in range(200)])
+    held = everything(store)
+    summed = sum((fields(held, tenant) for tenant in tenants), start=fields([], ""))
+    assert fields(held, GLOBAL) == summed
+    assert summed["i:n"] == 200
+
+
+def test_a_tenants_part_of_all_is_in_its_own_shard(store: HotStore) -> None:
+    Writer(store).send(interaction(tenant="acme"))
+    shard = shard_of("acme", store.shards)
+    assert {s for s in range(store.shards) if store.backlog(s)} == {shard}
+
+
+def test_label_values_of_all_tenants_together_have_a_cap_of_their_own(store: HotStore) -> None:
+    writer = Writer(store)
+    writer.flusher._global_caps.cap = 1  # ten for all tenants together
+    writer.send(*[interaction(number, f"tenant-{number}", model_used=f"model-{number}") for number in range(25)])
+    models = {name: times for name, times in fields(everything(store), GLOBAL).items() if name.startswith("m\x1f")}
+    assert models["m\x1fother:n"] == 15
+    assert len(models) == 11
+
+
+def test_a_large_flush_goes_in_several_calls(store: HotStore) -> None:
+    writer = Writer(store)
+    assert writer.send(*[interaction(number, "acme", MINUTE + number % 50, model_used=f"m{number % 90}") for number in range(9_000)])
+    assert interactions(store, "acme") == 9_000
+    assert writer.flusher._shards[shard_of("acme", 4)].sequence > 1
+
+
+@pytest.mark.parametrize("lost", [1, 3])
+def test_an_answer_that_never_came_does_not_count_twice(store: HotStore, lost: int) -> None:
+    writer = Writer(store)
+    writer.send(interaction(0))
+    shard = writer.flusher._shards[shard_of("acme", 4)]
+    writer.put(interaction(1))
+    writer.flusher._collect()
+    from apps.monitoring.ingest.flusher import _chunk
+
+    shard.in_flight = _chunk(shard.waiting)
+    shard.sequence += 1
+    for _ in range(lost):
+        # The server applied it, and the writer does not know.
+        store.apply(writer.flusher._writer, {shard_of("acme", 4): (shard.sequence, shard.in_flight)})
+    assert writer.send(interaction(2))
+    assert interactions(store, "acme") == 3
+    assert writer.flusher.counters["flushes_repeated"] == 1
+
+
+def test_what_the_hot_store_refuses_for_good_is_counted_and_stops_nothing(store: HotStore, valkey: redis.Redis) -> None:
+    shard = shard_of("acme", 4)
+    valkey.set(f"tests:{{{shard}}}:open", "not a hash")
+    writer = Writer(store)
+    assert writer.send(interaction(0))
+    assert writer.flusher.counters["flushes_refused"] == 1
+    valkey.delete(f"tests:{{{shard}}}:open")
+    assert writer.send(interaction(1))
+    assert interactions(store, "acme") == 1
+
+
+def test_what_befell_the_monitoring_is_a_metric_of_its_own(store: HotStore) -> None:
+    writer = Writer(store)
+    writer.flusher.counters["flushes_failed"] += 4
+    writer.send(interaction(0))
+    writer.send(interaction(1))
+    assert fields(everything(store), GLOBAL)["me\x1fflushes_failed:n"] == 4
+
+
+def test_values_that_overflow_the_server_spoil_neither_other_tenants_nor_other_series(store: HotStore) -> None:
+    huge = [event("user_metric", tenant="acme", value=10**15) for _ in range(10_000)]
+    writer = Writer(store)
+    assert writer.send(*huge, interaction(0, "acme"), *[interaction(n, f"tenant-{n}") for n in range(40)])
+    assert interactions(store) == 41
+    assert all(interactions(store, tenant) == 1 for tenant in ("acme", *[f"tenant-{n}" for n in range(40)]))

@@ -1,0 +1,82 @@
+"""Putting events into the hot store, rolling them up, and reading every snapshot row back."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from typing import Any
+
+from django.db import connection
+
+from apps.monitoring.core import distinct, histogram
+from apps.monitoring.core.clock import to_minute
+from apps.monitoring.ingest.buffer import Event
+from apps.monitoring.ingest.hotstore import HotStore
+from apps.monitoring.rollup import shards
+from tests.integration.ingest.hot import MINUTE, Writer
+
+AFTER = (MINUTE + 30) * 60.0
+"""When every minute of the tests is long due."""
+
+Row = tuple[str, str, str, int, int]
+"""Tenant, metric, labels, minute, shard."""
+
+
+def send(*events: Event, store: HotStore | None = None) -> None:
+    assert Writer(store or HotStore.from_conf()).send(*events)
+
+
+def roll_up(now: float = AFTER) -> int:
+    return sum(tick.batches for tick in shards.roll_up_all(now, HotStore.from_conf()))
+
+
+def rows() -> dict[Row, tuple[Any, ...]]:
+    """Every row of the snapshots under names that do not depend on when its series was first seen."""
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT s.tenant, s.metric, s.labels, m.ts, m.part, m.count, m.sum, m.min, m.max, m.data "
+            "FROM monitoring_metricsnapshot m JOIN monitoring_series s ON s.id = m.series_id"
+        )
+        found = cursor.fetchall()
+    kept = {
+        (tenant, metric, labels, to_minute(ts), part): (count, total, low, high, None if data is None else bytes(data))
+        for tenant, metric, labels, ts, part, count, total, low, high, data in found
+    }
+    assert len(kept) == len(found)
+    return kept
+
+
+def merged(found: dict[Row, tuple[Any, ...]], of: Callable[[Row], Any]) -> dict[Any, dict[str, Any]]:
+    """The rows merged under the key that ``of`` gives; a key of None is left out."""
+    whole: dict[Any, dict[str, Any]] = {}
+    for row, (count, total, low, high, data) in found.items():
+        key = of(row)
+        if key is None:
+            continue
+        one = whole.setdefault(key, {"count": 0, "sum": 0, "min": set(), "max": set(), "buckets": {}, "sketches": []})
+        one["sum"] += total or 0
+        one["min"] |= {low} - {None}
+        one["max"] |= {high} - {None}
+        if row[1] in {"conversations", "handoff_conversations"}:
+            one["sketches"].append(data)
+            continue
+        one["count"] += count
+        histogram.merge(one["buckets"], histogram.decode(data) if data is not None else {})
+    return {key: finished(one) for key, one in whole.items()}
+
+
+def finished(one: dict[str, Any]) -> dict[str, Any]:
+    return {
+        "count": distinct.count(distinct.merge(one["sketches"])) if one["sketches"] else one["count"],
+        "sum": one["sum"],
+        "min": min(one["min"], default=None),
+        "max": max(one["max"], default=None),
+        "buckets": one["buckets"],
+    }
+
+
+def value(metric: str, tenant: str, minutes: Iterable[int] | None = None) -> int:
+    """The count of a metric of a tenant, over all labels, minutes and shards."""
+    wanted = merged(
+        rows(), lambda row: True if row[:2] == (tenant, metric) and (minutes is None or row[3] in minutes) else None
+    )
+    return int(wanted[True]["count"]) if wanted else 0

@@ -1,0 +1,356 @@
+"""Sealed batches into the snapshots, on real servers."""
+
+from __future__ import annotations
+
+import random
+import threading
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+import redis
+from django.db import connection
+
+from apps.monitoring.core.clock import to_datetime
+from apps.monitoring.core.series import GLOBAL
+from apps.monitoring.ingest.hotstore import Batch, Held, HotStore, shard_of
+from apps.monitoring.models import RollupBatch, Series, ShardProgress
+from apps.monitoring.query.source import watermark
+from apps.monitoring.rollup import batches, locks, maintenance, partitions, shards
+from apps.monitoring.rollup.partitions import Resolution
+from tests.integration.ingest.hot import MINUTE, interaction
+from tests.integration.rollup.stored import AFTER, Row, merged, roll_up, rows, send, value
+from tests.unit.ingest.made import KINDS, event
+
+pytestmark = pytest.mark.usefixtures("stores")
+
+TENANTS = [f"tenant-{number}" for number in range(12)]
+
+
+def some(count: int, seed: int = 1, minutes: int = 3) -> list[Any]:
+    generator = random.Random(seed)
+    made: list[Any] = []
+    for number in range(count):
+        tenant, minute = generator.choice(TENANTS), MINUTE + generator.randrange(minutes)
+        made.append(
+            interaction(
+                generator.randrange(40),
+                tenant,
+                minute,
+                processing_time_ms=generator.lognormvariate(6, 1),
+                model_used=generator.choice(["gpt-4o", "mini", None]),
+                handoff_triggered=generator.random() < 0.2,
+                agent_response="" if generator.random() < 0.9 else None,
+                estimated_cost=generator.choice([None, 0.01, 0.1]),
+            )
+        )
+        kind = generator.choice(list(KINDS))
+        if number % 5 == 0:
+            made.append(event(kind, minute * 60.0, tenant))
+    return made
+
+
+def test_what_was_recorded_is_in_the_snapshots() -> None:
+    send(*[interaction(number, "acme") for number in range(20)], interaction(0, "acme", MINUTE + 1))
+    assert roll_up() == 2
+    assert value("interactions", "acme", [MINUTE]) == 20
+    assert value("interactions", "acme", [MINUTE + 1]) == 1
+    assert value("conversations", "acme") == 20
+    shard = shard_of("acme", 8)
+    count, total, low, high, _ = rows()["acme", "response_time", "", MINUTE, shard]
+    assert (count, total, low, high) == (20, sum(range(1_000, 1_020)) * 1_000, 1_000_000, 1_019_000)
+
+
+def test_nothing_is_left_in_the_hot_store(valkey: redis.Redis) -> None:
+    send(*some(60))
+    roll_up()
+    assert [key for key in valkey.keys("*") if ":w:" not in key] == []
+
+
+def test_all_tenants_together_are_the_sum_of_the_tenants() -> None:
+    send(*some(400))
+    roll_up()
+    found = rows()
+    together = merged(found, lambda row: row[1:4] if row[0] == GLOBAL else None)
+    tenants = merged(found, lambda row: row[1:4] if row[0] != GLOBAL else None)
+    assert together == tenants
+    assert len(together) > 30
+
+
+def test_a_batch_that_is_committed_twice_counts_once() -> None:
+    send(interaction(tenant="acme"))
+    store, shard = HotStore.from_conf(), shard_of("acme", 8)
+    (batch,) = store.seal(shard, MINUTE + 1)
+    held = list(store.read(shard, batch))
+    assert batches.commit(shard, batch, held)
+    before = rows()
+    assert not batches.commit(shard, batch, held)
+    assert rows() == before
+    assert roll_up() == 0
+    assert rows() == before
+    assert value("interactions", "acme") == 1
+
+
+def test_a_server_that_lost_everything_does_not_use_a_batch_id_again(valkey: redis.Redis) -> None:
+    send(interaction(tenant="acme"))
+    roll_up()
+    valkey.flushall()
+    send(interaction(tenant="acme"))
+    assert roll_up() == 1
+    assert value("interactions", "acme") == 2
+
+
+@pytest.mark.parametrize("parts", [2, 5])
+def test_late_records_are_merged_into_the_minute_and_it_is_as_if_they_had_been_in_time(parts: int, valkey: redis.Redis) -> None:
+    everything = some(300)
+    for part in range(parts):
+        send(*everything[part::parts])
+        roll_up(AFTER + part)
+    late = rows()
+    assert RollupBatch.objects.filter(late=True).exists()
+    clear(valkey)
+    send(*everything)
+    roll_up()
+    assert late == rows()
+
+
+def test_a_minute_that_is_sealed_twice_before_one_roll_up_is_whole(valkey: redis.Redis) -> None:
+    everything = some(300)
+    store = HotStore.from_conf()
+    send(*everything[:150])
+    for shard in range(8):
+        store.seal(shard, MINUTE + 10)
+    send(*everything[150:])
+    roll_up()
+    twice = rows()
+    clear(valkey)
+    send(*everything)
+    roll_up()
+    assert twice == rows()
+
+
+def clear(valkey: redis.Redis) -> None:
+    valkey.flushall()
+    RollupBatch.objects.all().delete()
+    ShardProgress.objects.all().delete()
+    with connection.cursor() as cursor:
+        cursor.execute("TRUNCATE monitoring_metricsnapshot")
+
+
+def test_the_extremes_of_a_late_batch_are_kept_whichever_came_first() -> None:
+    for times in ([500.0], [5.0, 90_000.0], [700.0]):
+        send(*[interaction(1, "acme", processing_time_ms=time) for time in times])
+        roll_up()
+    count, _, low, high, _ = rows()["acme", "response_time", "", MINUTE, shard_of("acme", 8)]
+    assert (count, low, high) == (4, 5_000, 90_000_000)
+
+
+def test_series_that_only_a_late_batch_has_are_added() -> None:
+    send(interaction(0, "acme", model_used="a"))
+    roll_up()
+    send(interaction(0, "acme", model_used="b"))
+    roll_up()
+    models = {row[2] for row in rows() if row[:2] == ("acme", "model_usage")}
+    assert models == {'{"model":"a"}', '{"model":"b"}'}
+
+
+def test_a_minute_is_not_due_before_its_grace_is_over() -> None:
+    send(interaction(tenant="acme"), interaction(0, "acme", MINUTE + 1))
+    end = (MINUTE + 1) * 60.0
+    assert roll_up(end + 4.9) == 0
+    assert watermark(8) == MINUTE
+    assert roll_up(end + 5) == 1
+    assert watermark(8) == MINUTE + 1
+    assert value("interactions", "acme") == 1
+
+
+def test_the_watermark_is_that_of_the_slowest_shard() -> None:
+    assert watermark(8) is None
+    store = HotStore.from_conf()
+    for shard in range(7):
+        shards.roll_up(shard, AFTER, store)
+    assert watermark(8) is None
+    shards.roll_up(7, AFTER - 600, store)
+    assert watermark(8) == MINUTE + 19
+
+
+def test_a_shard_without_data_is_complete_too() -> None:
+    roll_up()
+    assert watermark(8) == MINUTE + 29
+
+
+def test_a_shard_whose_batch_cannot_be_committed_keeps_its_watermark_and_its_batch() -> None:
+    send(interaction(tenant="acme"))
+    shard, store = shard_of("acme", 8), HotStore.from_conf()
+    with connection.cursor() as cursor:
+        cursor.execute("ALTER TABLE monitoring_rollupbatch ADD CONSTRAINT nobody CHECK (shard < 0)")
+    try:
+        with pytest.raises(Exception, match="nobody"):
+            shards.roll_up(shard, AFTER, store)
+        assert not ShardProgress.objects.filter(shard=shard).exists()
+        assert rows() == {}
+    finally:
+        with connection.cursor() as cursor:
+            cursor.execute("ALTER TABLE monitoring_rollupbatch DROP CONSTRAINT nobody")
+    assert shards.roll_up(shard, AFTER, store).batches == 1
+    assert value("interactions", "acme") == 1
+
+
+def test_a_retreat_takes_back_only_what_was_ahead() -> None:
+    roll_up()
+    shards.retreat(MINUTE)
+    assert watermark(8) == MINUTE
+    shards.retreat(MINUTE + 20)
+    assert watermark(8) == MINUTE
+
+
+def test_a_hold_keeps_every_shard_from_being_sealed() -> None:
+    send(interaction(tenant="acme"))
+    entered, leave, answers = threading.Event(), threading.Event(), []
+
+    def hold() -> None:
+        try:
+            with locks.hold():
+                entered.set()
+                leave.wait(20)
+        finally:
+            connection.close()
+
+    holder = threading.Thread(target=hold)
+    holder.start()
+    assert entered.wait(20)
+    answers = shards.roll_up_all(AFTER, HotStore.from_conf())
+    leave.set()
+    holder.join()
+    assert [tick.busy for tick in answers] == [True] * 8
+    assert watermark(8) is None
+    assert roll_up() == 1
+
+
+def test_several_processes_at_once_count_everything_once(valkey: redis.Redis) -> None:
+    everything = some(500)
+    send(*everything)
+    roll_up()
+    wanted = rows()
+    clear(valkey)
+    stop = threading.Event()
+    errors: list[BaseException] = []
+
+    def work() -> None:
+        try:
+            while not stop.is_set():
+                shards.roll_up_all(AFTER, HotStore.from_conf())
+        except BaseException as error:  # noqa: BLE001 - shown by the test
+            errors.append(error)
+        finally:
+            connection.close()
+
+    workers = [threading.Thread(target=work) for _ in range(3)]
+    for worker in workers:
+        worker.start()
+    for start in range(0, len(everything), 25):
+        send(*everything[start : start + 25])
+    stop.set()
+    for worker in workers:
+        worker.join()
+    roll_up()
+    assert errors == []
+    assert rows() == wanted
+
+
+def test_one_shard_is_worked_at_by_one_process_at_a_time() -> None:
+    send(interaction(tenant="acme"))
+    shard = shard_of("acme", 8)
+    inside: list[bool] = []
+
+    class Meanwhile(HotStore):
+        def read(self, shard: int, batch: Batch) -> Iterator[Held]:
+            def other() -> None:
+                inside.append(shards.roll_up(shard, AFTER, HotStore.from_conf()).busy)
+                connection.close()
+
+            thread = threading.Thread(target=other)
+            thread.start()
+            thread.join()
+            return super().read(shard, batch)
+
+    plain = HotStore.from_conf()
+    assert shards.roll_up(shard, AFTER, Meanwhile(plain._redis, plain._prefix, 8)).batches == 1
+    assert inside == [True]
+    assert value("interactions", "acme") == 1
+
+
+def test_a_minute_of_another_day_finds_its_partition() -> None:
+    for days in (0, 1, 400):
+        send(interaction(0, "acme", MINUTE - days * 1_440))
+    roll_up()
+    assert len({row[3] for row in rows()}) == 3
+
+
+def test_maintenance_makes_the_partitions_of_today_and_tomorrow() -> None:
+    now = to_datetime(MINUTE) + timedelta(days=7)
+    maintenance.maintain(now)
+    with connection.cursor() as cursor:
+        for day in (now, now + timedelta(days=1)):
+            cursor.execute("SELECT to_regclass(%s)", [partitions.bounds(Resolution.MINUTE, day)[0]])
+            assert cursor.fetchone() != (None,)
+
+
+@pytest.mark.parametrize("resolution", list(Resolution))
+def test_partitions_are_made_at_every_end_of_month_and_year(resolution: Resolution) -> None:
+    for day in ("2026-01-31", "2026-02-28", "2028-02-29", "2026-12-31", "2027-01-01"):
+        moment = datetime.fromisoformat(f"{day}T23:59:59").replace(tzinfo=UTC)
+        name, start, end = partitions.bounds(resolution, moment)
+        assert start <= moment < end
+        assert partitions.bounds(resolution, end)[1] == end
+        partitions.ensure(resolution, moment)
+
+
+def test_a_metric_of_a_newer_version_is_left_out_and_stops_nothing(valkey: redis.Redis) -> None:
+    send(interaction(tenant="acme"))
+    shard = shard_of("acme", 8)
+    (batch,) = HotStore.from_conf().backlog(shard)
+    valkey.hset(f"agentmon:{{{shard}}}:b:{batch.id}:f:acme", "zz\x1fnew:n", 5)
+    roll_up()
+    assert value("interactions", "acme") == 1
+    assert {row[1] for row in rows() if row[0] == "acme"} & {"zz"} == set()
+
+
+@pytest.mark.parametrize(
+    "events",
+    [
+        [event("user_metric", tenant="😀" * 128, labels={f"label_{n}": "😀" * 4 for n in range(60)}) for _ in range(2)],
+        [event("user_metric", tenant="😀" * 128, name="n" * 100, labels={chr(0x4E00 + n): chr(0x9000 + n) * 3 for n in range(80)})],
+        [event("user_metric", value=10**15) for _ in range(12_000)],
+        [interaction(n, "x\x01\x7f", model_used="".join(map(chr, range(1, 60))), intent='"\\{}') for n in range(3)],
+        [event("llm_api_call", provider="😀" * 64) for _ in range(2)],
+    ],
+    ids=["many labels", "long names", "beyond 64 bits", "odd characters", "wide labels"],
+)
+def test_whatever_was_accepted_can_be_rolled_up(events: list[Any]) -> None:
+    for _ in range(2):
+        send(*events, interaction(0, "acme"))
+        roll_up()
+    assert value("interactions", "acme") == 2
+    assert watermark(8) == MINUTE + 29
+
+
+def test_a_series_is_stored_once_whatever_comes_when() -> None:
+    for offset in range(3):
+        send(*some(50, seed=offset))
+        batches.forget()
+        roll_up(AFTER + offset)
+    found = list(Series.objects.values_list("tenant", "metric", "labels"))
+    assert len(found) == len(set(found))
+
+
+def test_the_rows_have_no_number_that_does_not_belong_to_their_kind() -> None:
+    send(*some(100))
+    roll_up()
+
+    def given(row: Row, numbers: tuple[Any, ...]) -> bool:
+        histogram = row[1] in {"response_time", "confidence", "llm_call_duration", "context_build_duration"}
+        return (numbers[2] is not None) == (row[1] in {"user.basket", "knowledge_search_duration"} or histogram)
+
+    assert [row for row, numbers in rows().items() if not given(row, numbers)] == []

@@ -1,0 +1,145 @@
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from apps.monitoring.core import lifecycle
+from apps.monitoring.core.lifecycle import Event, State
+from apps.monitoring.core.rules import Rule, judge
+
+RULE = Rule(name="slow", metric="response_time", statistic="p95", operator="gt", threshold=100.0, min_samples=1)
+
+BAD, FINE, BETWEEN, NONE = 101.0, 50.0, 90.0, None
+
+
+def run(rule: Rule, values: list[float | None], held: dict[int, str] | None = None) -> list[tuple[int, Event]]:
+    state, told = lifecycle.NEW, []
+    for minute, value in enumerate(values):
+        verdict = judge(rule, value, 0 if value is None else 10)
+        state, events = lifecycle.step(rule, state, verdict, minute, (held or {}).get(minute))
+        told += [(minute, event) for event in events]
+    return told
+
+
+def states(rule: Rule, values: list[float | None], held: dict[int, str] | None = None) -> list[tuple[int, str]]:
+    return [(minute, event.state.value) for minute, event in run(rule, values, held) if event.changed]
+
+
+def notices(rule: Rule, values: list[float | None], held: dict[int, str] | None = None) -> list[tuple[int, str]]:
+    return [(minute, event.notice.value) for minute, event in run(rule, values, held) if event.notice is not None]
+
+
+@pytest.mark.parametrize(
+    ("change", "values", "found"),
+    [
+        ({}, [FINE, BAD, BAD, FINE], [(1, "firing"), (3, "resolved")]),
+        ({}, [NONE] * 5, []),
+        ({}, [BAD, NONE], [(0, "firing"), (1, "resolved")]),
+        ({"no_data": "keep"}, [BAD, NONE, NONE, FINE], [(0, "firing"), (3, "resolved")]),
+        ({"no_data": "alert"}, [FINE, NONE, FINE], [(1, "firing"), (2, "resolved")]),
+        ({"pending_for": 2}, [BAD, BAD, BAD, FINE], [(0, "pending"), (2, "firing"), (3, "resolved")]),
+        ({"pending_for": 2}, [BAD, BAD, FINE, BAD], [(0, "pending"), (2, "inactive"), (3, "pending")]),
+        ({"pending_for": 2}, [BAD, BAD, NONE, BAD], [(0, "pending"), (2, "inactive"), (3, "pending")]),
+        ({"pending_for": 2, "no_data": "keep"}, [BAD, NONE, NONE, BAD], [(0, "pending"), (3, "firing")]),
+        ({"pending_for": 2, "recovery_threshold": 80.0}, [BAD, BETWEEN, BAD], [(0, "pending"), (1, "inactive"), (2, "pending")]),
+        ({"recovery_threshold": 80.0}, [BAD, BETWEEN, BETWEEN, FINE], [(0, "firing"), (3, "resolved")]),
+        ({"keep_firing_for": 2}, [BAD, FINE, FINE, FINE], [(0, "firing"), (3, "resolved")]),
+        ({"keep_firing_for": 2}, [BAD, FINE, FINE, BAD, FINE, FINE, FINE], [(0, "firing"), (6, "resolved")]),
+        (
+            {"keep_firing_for": 1, "recovery_threshold": 80.0},
+            [BAD, FINE, BETWEEN, FINE, FINE],
+            [(0, "firing"), (4, "resolved")],
+        ),
+        ({"keep_firing_for": 1, "no_data": "keep"}, [BAD, FINE, NONE, FINE], [(0, "firing"), (3, "resolved")]),
+    ],
+)
+def test_the_states(change: dict[str, Any], values: list[float | None], found: list[tuple[int, str]]) -> None:
+    assert states(replace(RULE, **change), values) == found
+
+
+def test_a_firing_rule_is_told_once_and_its_end_once() -> None:
+    assert notices(RULE, [BAD] * 10 + [FINE] * 5) == [(0, "firing"), (10, "resolved")]
+
+
+def test_while_it_keeps_firing_one_reminder_goes_out_each_cooldown() -> None:
+    assert notices(RULE, [BAD] * 46) == [(0, "firing"), (15, "reminder"), (30, "reminder"), (45, "reminder")]
+
+
+def test_without_a_cooldown_nothing_is_held_back_and_nobody_reminded() -> None:
+    rule = replace(RULE, cooldown=0)
+    assert notices(rule, [BAD, BAD, FINE, BAD, FINE]) == [(0, "firing"), (2, "resolved"), (3, "firing"), (4, "resolved")]
+
+
+def test_a_flapping_rule_is_told_once_a_cooldown_and_every_announced_end_is_told() -> None:
+    assert notices(RULE, [BAD, FINE] * 16) == [(0, "firing"), (1, "resolved"), (16, "firing"), (17, "resolved")]
+
+
+def test_what_the_cooldown_holds_back_is_in_the_history_with_its_reason() -> None:
+    held = [event for minute, event in run(RULE, [BAD, FINE, BAD]) if minute == 2]
+    assert [(event.changed, event.notice) for event in held] == [(True, None)]
+    assert held[0].reason == "101 > 100; held back: cooldown until 1970-01-01T00:15:00Z"
+
+
+def test_a_firing_that_was_held_back_is_announced_when_the_cooldown_is_over() -> None:
+    assert notices(RULE, [BAD, FINE] + [BAD] * 20) == [(0, "firing"), (1, "resolved"), (15, "firing")]
+
+
+def test_the_end_of_what_was_never_announced_is_not_told() -> None:
+    events = run(RULE, [BAD, FINE, BAD, FINE])
+    assert events[-1][1].notice is None
+    assert "never announced" in events[-1][1].reason
+
+
+def test_in_a_held_minute_nobody_is_told_and_the_states_go_on() -> None:
+    silence = dict.fromkeys(range(1, 4), "silence 7")
+    assert notices(RULE, [FINE, BAD, BAD, BAD, BAD], silence) == [(4, "firing")]
+    assert states(RULE, [FINE, BAD, BAD, BAD, BAD], silence) == [(1, "firing")]
+    assert "held back: silence 7" in run(RULE, [FINE, BAD], silence)[0][1].reason
+
+
+def test_an_end_that_was_held_back_is_told_when_it_may_be() -> None:
+    assert notices(RULE, [BAD, FINE, FINE, FINE], {1: "silence", 2: "silence"}) == [(0, "firing"), (3, "resolved")]
+
+
+def test_an_end_that_was_held_back_is_told_before_the_next_beginning() -> None:
+    silence = dict.fromkeys(range(1, 20), "silence")
+    found = notices(RULE, [BAD] + [FINE] * 19 + [BAD], silence)
+    assert found == [(0, "firing"), (20, "resolved"), (20, "firing")]
+
+
+def test_a_reminder_that_is_held_back_is_in_the_history() -> None:
+    held = [event for minute, event in run(RULE, [BAD] * 16, {15: "silence"}) if minute == 15]
+    assert [(event.notice, event.reason) for event in held] == [(None, "reminder held back: silence")]
+
+
+def test_an_acknowledged_alert_is_not_reminded_of_and_its_end_is_told() -> None:
+    state = State(status=lifecycle.Status.FIRING, since=0, notified_at=0, announced=True, acknowledged=True)
+    _, events = lifecycle.step(RULE, state, judge(RULE, BAD, 10), 15)
+    assert events == []
+    after, events = lifecycle.step(RULE, state, judge(RULE, FINE, 10), 16)
+    assert [event.notice for event in events] == [lifecycle.Notice.RESOLVED]
+    assert not after.acknowledged
+
+
+def test_since_is_the_first_minute_of_the_breach() -> None:
+    state = lifecycle.NEW
+    for minute in (7, 8, 9):
+        state, _ = lifecycle.step(replace(RULE, pending_for=2), state, judge(RULE, BAD, 10), minute)
+    assert (state.status, state.since) == (lifecycle.Status.FIRING, 7)
+
+
+@pytest.mark.parametrize(
+    ("state", "idle"),
+    [
+        (State(), True),
+        (State(notified_at=0), True),
+        (State(notified_at=6), False),
+        (State(announced=True, notified_at=0), False),
+        (State(status=lifecycle.Status.PENDING, since=20), False),
+        (State(status=lifecycle.Status.FIRING, since=0), False),
+    ],
+)
+def test_a_state_is_idle_when_forgetting_it_changes_nothing(state: State, *, idle: bool) -> None:
+    assert state.is_idle(20, 15) is idle

@@ -1,0 +1,146 @@
+"""The laws of the alert's life, over sequences that nobody thought of."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict, replace
+
+from hypothesis import settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
+
+from apps.monitoring.core import lifecycle
+from apps.monitoring.core.lifecycle import Event, Notice, State, Status
+from apps.monitoring.core.rules import Rule, Verdict, judge
+
+NEXT = {
+    Status.INACTIVE: {Status.PENDING, Status.FIRING},
+    Status.PENDING: {Status.INACTIVE, Status.FIRING},
+    Status.FIRING: {Status.RESOLVED},
+    Status.RESOLVED: {Status.PENDING, Status.FIRING},
+}
+
+
+class LifeOfAnAlert(RuleBasedStateMachine):
+    def __init__(self) -> None:
+        super().__init__()
+        self.rule = Rule(name="r", metric="response_time", statistic="p95", operator="gt", threshold=100.0)
+        self.state = lifecycle.NEW
+        self.minute = 29_000_000
+        self.verdicts: list[Verdict] = []
+        self.notices: list[tuple[int, Notice]] = []
+        self.last = Status.INACTIVE
+
+    @initialize(
+        pending=st.integers(0, 3),
+        keep=st.integers(0, 3),
+        cooldown=st.sampled_from([0, 1, 3, 7]),
+        recovery=st.sampled_from([None, 80.0]),
+        no_data=st.sampled_from(["ok", "keep", "alert"]),
+    )
+    def begin(self, pending: int, keep: int, cooldown: int, recovery: float | None, no_data: str) -> None:
+        self.rule = replace(
+            self.rule,
+            pending_for=pending,
+            keep_firing_for=keep,
+            cooldown=cooldown,
+            recovery_threshold=recovery,
+            no_data=no_data,
+        )
+
+    @rule(value=st.sampled_from([101.0, 101.0, 101.0, 90.0, 50.0, None]), held=st.sampled_from([None, None, "silence"]))
+    def judge_a_minute(self, value: float | None, held: str | None) -> None:
+        verdict = judge(self.rule, value, 10 if value is not None else 0)
+        self.verdicts.append(verdict)
+        before = self.state
+        self.state, events = lifecycle.step(self.rule, before, verdict, self.minute, held)
+        # The same from what a store keeps, and the same again.
+        assert lifecycle.step(self.rule, stored(before), verdict, self.minute, held) == (self.state, events)
+        for event in events:
+            self.note(event, held)
+        self.check_what_follows(held)
+        self.minute += 1
+
+    def note(self, event: Event, held: str | None) -> None:
+        assert event.reason
+        if event.changed:
+            assert event.state in NEXT[self.last]
+            self.last = event.state
+            if event.state is Status.FIRING:
+                assert self.breach_lasted()
+            if event.state is Status.RESOLVED:
+                assert self.recovery_lasted()
+        if event.notice is not None:
+            assert held is None
+            self.notices.append((self.minute, event.notice))
+
+    def breach_lasted(self) -> bool:
+        """Some minute at least `for` ago breached, and nothing since then said otherwise."""
+        earlier = self.verdicts[: len(self.verdicts) - self.rule.pending_for]
+        since = self.verdicts[len(self.verdicts) - self.rule.pending_for :]
+        silent = [v for v in earlier if v.breach or v.value is not None or v.recovered]
+        return (
+            self.verdicts[-1].breach
+            and all(v.breach or (v.value is None and not v.recovered) for v in since)
+            and bool(silent)
+            and silent[-1].breach
+        )
+
+    def recovery_lasted(self) -> bool:
+        since = self.verdicts[len(self.verdicts) - self.rule.keep_firing_for :]
+        return self.verdicts[-1].recovered and not any(v.breach for v in since)
+
+    def check_what_follows(self, held: str | None) -> None:
+        lately = self.verdicts[-self.rule.pending_for - 1 :]
+        if len(lately) > self.rule.pending_for and all(v.breach for v in lately):
+            assert self.state.status is Status.FIRING
+        if held is not None:
+            return
+        if self.state.status is Status.FIRING:
+            told = self.state.notified_at
+            assert self.state.announced or (told is not None and self.minute - told < self.rule.cooldown)
+        else:
+            assert not self.state.announced
+
+    @precondition(lambda self: self.state.status is Status.FIRING)
+    @rule()
+    def acknowledge(self) -> None:
+        self.state = replace(self.state, acknowledged=True)
+
+    @precondition(lambda self: self.state.is_idle(self.minute, self.rule.cooldown))
+    @rule()
+    def forget(self) -> None:
+        self.state = lifecycle.NEW
+
+    @rule(minutes=st.integers(1, 9))
+    def nothing_is_judged_for_a_while(self, minutes: int) -> None:
+        if self.state == lifecycle.NEW:
+            self.minute += minutes
+            self.verdicts.clear()
+
+    @invariant()
+    def as_many_ends_as_beginnings_are_told(self) -> None:
+        begun = sum(notice is Notice.FIRING for _, notice in self.notices)
+        ended = sum(notice is Notice.RESOLVED for _, notice in self.notices)
+        assert begun - ended == int(self.state.announced)
+
+    @invariant()
+    def nobody_is_told_twice_within_a_cooldown(self) -> None:
+        told = [minute for minute, notice in self.notices if notice is not Notice.RESOLVED]
+        assert all(later - earlier >= self.rule.cooldown for earlier, later in zip(told, told[1:], strict=False))
+
+    @invariant()
+    def nobody_is_reminded_of_what_was_not_announced(self) -> None:
+        announced = False
+        for _, notice in self.notices:
+            assert notice is not Notice.REMINDER or announced
+            announced = notice is not Notice.RESOLVED
+
+
+def stored(state: State) -> State:
+    kept = json.loads(json.dumps(asdict(state)))
+    return State(**{**kept, "status": Status(kept["status"])})
+
+
+TestLifeOfAnAlert = LifeOfAnAlert.TestCase
+TestLifeOfAnAlert.settings = settings(max_examples=300, stateful_step_count=60, deadline=None, database=None)

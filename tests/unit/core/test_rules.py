@@ -1,0 +1,158 @@
+from __future__ import annotations
+
+import math
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from apps.monitoring.catalogue import METRICS, RATIOS, Kind
+from apps.monitoring.core.rules import MAX_WINDOW, NoData, Operator, Rule, Scope, Statistic, judge, problems
+
+SOUND = Rule(name="slow", metric="response_time", statistic="p95", operator="gt", threshold=5_000.0)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {},
+        {"metric": "error_rate", "statistic": "ratio", "threshold": 0.1},
+        {"metric": "errors", "statistic": "count", "label_filter": {"operation": "crm"}},
+        {"metric": "cost", "statistic": "sum", "label_filter": {"model": "gpt-4o"}},
+        {"metric": "conversations", "statistic": "count"},
+        {"metric": "user.carts.abandoned", "statistic": "p99", "label_filter": {"anything": "goes"}},
+        {"operator": "lt", "recovery_threshold": 6_000.0},
+        {"recovery_threshold": 5_000.0},
+        {"operator": "eq"},
+        {"window": MAX_WINDOW},
+        {"scope": Scope.ONE_TENANT, "tenant": "acme"},
+        {"message_template": "{rule} {tenant} {value} {threshold} {samples} {window} {severity}"},
+        {"threshold": 0},
+        {"threshold": -1.0},
+    ],
+)
+def test_a_rule_that_can_work_has_no_problems(change: dict[str, Any]) -> None:
+    assert problems(replace(SOUND, **change)) == {}
+
+
+@pytest.mark.parametrize(
+    ("change", "field", "reason"),
+    [
+        ({"metric": "response_tiem"}, "metric", "no metric 'response_tiem'"),
+        ({"metric": ""}, "metric", "no metric"),
+        ({"metric": "user."}, "metric", "no metric name"),
+        ({"metric": "user.not a name"}, "metric", "no metric name"),
+        ({"statistic": "ratio"}, "statistic", "histogram"),
+        ({"statistic": "p42"}, "statistic", "p42"),
+        ({"metric": "errors", "statistic": "p95"}, "statistic", "counter"),
+        ({"metric": "cost", "statistic": "max"}, "statistic", "amount"),
+        ({"metric": "conversations", "statistic": "sum"}, "statistic", "distinct"),
+        ({"metric": "error_rate", "statistic": "mean"}, "statistic", "must be ratio"),
+        ({"metric": "user.carts", "statistic": "ratio"}, "statistic", "no ratio"),
+        ({"operator": "ne"}, "operator", "ne"),
+        ({"threshold": math.nan}, "threshold", "finite"),
+        ({"threshold": math.inf}, "threshold", "finite"),
+        ({"threshold": None}, "threshold", "finite"),
+        ({"threshold": "5"}, "threshold", "finite"),
+        ({"recovery_threshold": 6_000.0}, "recovery_threshold", "breaching side"),
+        ({"operator": "lt", "recovery_threshold": 4_000.0}, "recovery_threshold", "breaching side"),
+        ({"operator": "eq", "recovery_threshold": 1.0}, "recovery_threshold", "leave"),
+        ({"recovery_threshold": math.nan}, "recovery_threshold", "finite"),
+        ({"window": 0}, "window_minutes", "1 minute"),
+        ({"window": MAX_WINDOW + 1}, "window_minutes", "30 days"),
+        ({"scope": Scope.ONE_TENANT}, "tenant", "names the tenant"),
+        ({"tenant": "acme"}, "tenant", "only"),
+        ({"scope": Scope.GLOBAL, "tenant": "acme"}, "tenant", "only"),
+        ({"label_filter": {"model": "gpt-4o"}}, "label_filter", "no label model"),
+        ({"label_filter": []}, "label_filter", "object"),
+        ({"metric": "cost", "statistic": "sum", "label_filter": {"model": 4}}, "label_filter", "texts"),
+        ({"metric": "error_rate", "statistic": "ratio", "label_filter": {"operation": "crm"}}, "label_filter", "no label"),
+        ({"message_template": "{nobody}"}, "message_template", "nobody"),
+        ({"message_template": "{}"}, "message_template", "unknown placeholder"),
+        ({"message_template": "{rule.__class__}"}, "message_template", "__class__"),
+        ({"message_template": "{value:.2f}"}, "message_template", "value:.2f"),
+        ({"message_template": "{value!r}"}, "message_template", "value!r"),
+        ({"message_template": "{"}, "message_template", "cannot be read"),
+    ],
+)
+def test_a_rule_that_cannot_work_is_refused_with_the_field_and_the_reason(
+    change: dict[str, Any], field: str, reason: str
+) -> None:
+    found = problems(replace(SOUND, **change))
+    assert list(found) == [field]
+    assert reason in found[field]
+
+
+def test_every_metric_has_a_statistic_that_suits_it() -> None:
+    for metric in METRICS.values():
+        allowed = [s for s in Statistic if not problems(replace(SOUND, metric=metric.name, statistic=s.value))]
+        assert Statistic.COUNT in allowed
+        assert (Statistic.P95 in allowed) == (metric.kind is Kind.HISTOGRAM)
+        assert Statistic.RATIO not in allowed
+    for ratio in RATIOS:
+        assert [s for s in Statistic if not problems(replace(SOUND, metric=ratio, statistic=s.value))] == [Statistic.RATIO]
+
+
+@pytest.mark.parametrize(
+    ("operator", "below", "equal", "above"),
+    [
+        ("gt", False, False, True),
+        ("gte", False, True, True),
+        ("lt", True, False, False),
+        ("lte", True, True, False),
+        ("eq", False, True, False),
+    ],
+)
+def test_the_operators_at_and_around_the_threshold(operator: str, *, below: bool, equal: bool, above: bool) -> None:
+    rule = replace(SOUND, operator=operator, threshold=100.0)
+    assert [judge(rule, value, 10).breach for value in (99.9, 100.0, 100.1)] == [below, equal, above]
+    assert [judge(rule, value, 10).recovered for value in (99.9, 100.0, 100.1)] == [not below, not equal, not above]
+
+
+def test_equal_forgives_the_last_bit_of_a_division() -> None:
+    assert Operator.EQ.holds(0.1 + 0.2, 0.3)
+    assert not Operator.EQ.holds(0.3001, 0.3)
+
+
+def test_between_threshold_and_recovery_nothing_is_decided() -> None:
+    rule = replace(SOUND, threshold=100.0, recovery_threshold=80.0)
+    found = {value: judge(rule, value, 10) for value in (101.0, 100.0, 90.0, 80.0)}
+    assert [v.breach for v in found.values()] == [True, False, False, False]
+    assert [v.recovered for v in found.values()] == [False, False, False, True]
+
+
+@pytest.mark.parametrize(("value", "samples"), [(None, 0), (9_999.0, 9), (None, 50)])
+@pytest.mark.parametrize(
+    ("policy", "breach", "recovered"), [(NoData.OK, False, True), (NoData.KEEP, False, False), (NoData.ALERT, True, False)]
+)
+def test_no_value_is_what_the_policy_says(
+    value: float | None, samples: int, policy: str, *, breach: bool, recovered: bool
+) -> None:
+    found = judge(replace(SOUND, no_data=policy), value, samples)
+    assert (found.value, found.breach, found.recovered) == (None, breach, recovered)
+
+
+def test_enough_samples_are_enough() -> None:
+    assert judge(SOUND, 9_999.0, 10).breach
+
+
+def test_the_reason_names_value_and_threshold() -> None:
+    assert judge(SOUND, 6_000.5, 10).reason == "6000.5 > 5000"
+    assert judge(SOUND, 1.0, 10).reason == "1 is not > 5000"
+    assert judge(SOUND, 6_000.0, 3).reason == "no value: 3 of 10 samples"
+    assert judge(SOUND, None, 0).reason == "no data"
+
+
+@pytest.mark.parametrize(
+    ("change", "unit"),
+    [
+        ({}, "ms"),
+        ({"statistic": "count"}, "count"),
+        ({"metric": "cost", "statistic": "sum"}, "USD"),
+        ({"metric": "error_rate", "statistic": "ratio"}, "share"),
+        ({"metric": "cost_per_conversation", "statistic": "ratio"}, "USD"),
+        ({"metric": "user.x"}, ""),
+    ],
+)
+def test_the_unit_of_a_threshold(change: dict[str, Any], unit: str) -> None:
+    assert replace(SOUND, **change).unit == unit

@@ -1,0 +1,179 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from apps.monitoring.catalogue import Kind
+from apps.monitoring.core.distinct import hash_of
+from apps.monitoring.core.histogram import bucket_of
+from tests.unit.ingest.made import counted, event, refused
+
+
+def test_an_interaction_counts_in_every_metric_it_says_something_about() -> None:
+    assert counted(event("agent_interaction")) == {
+        "i:n": 1,
+        "ia:n": 1,
+        "rt:s": 1_200_000,
+        "rt:<": 1_200_000,
+        "rt:>": 1_200_000,
+        f"rt:{bucket_of(1_200_000)}": 1,
+        "t/prompt:n": 1,
+        "t/prompt:s": 100,
+        "t/completion:n": 1,
+        "t/completion:s": 20,
+        "t/total:n": 1,
+        "t/total:s": 120,
+        "c/gpt-4o:n": 1,
+        "c/gpt-4o:s": 10_000_000,
+        "m/gpt-4o:n": 1,
+        "in/refund:n": 1,
+        "cf:s": 750_000,
+        "cf:<": 750_000,
+        "cf:>": 750_000,
+        f"cf:{bucket_of(750_000)}": 1,
+        "cv": frozenset({hash_of("acme\x00c-1")}),
+    }
+
+
+def test_what_an_interaction_does_not_say_is_missing_and_not_nought() -> None:
+    silent = dict.fromkeys(
+        ["model_used", "confidence_score", "processing_time_ms", "token_usage", "estimated_cost", "intent", "conversation_id"]
+    )
+    assert counted(event("agent_interaction", **silent)) == {"i:n": 1, "ia:n": 1, "m/unspecified:n": 1}
+
+
+def test_an_interaction_without_an_answer_failed_and_has_no_response_time() -> None:
+    found = counted(event("agent_interaction", agent_response=None))
+    assert found["if:n"] == found["e/no_answer:n"] == 1
+    assert not [name for name in found if name.startswith(("rt:", "ia:"))]
+
+
+def test_an_empty_answer_is_an_answer() -> None:
+    assert counted(event("agent_interaction", agent_response=""))["ia:n"] == 1
+
+
+def test_an_interaction_with_errors_failed_once_however_many_they_are() -> None:
+    found = counted(event("agent_interaction", errors=[{"operation": "crm", "type": "Timeout"}, {"operation": "crm"}, {}]))
+    assert (found["if:n"], found["e/crm:n"], found["e/unspecified:n"]) == (1, 2, 1)
+
+
+def test_an_unanswered_interaction_with_errors_counts_those_alone() -> None:
+    found = counted(event("agent_interaction", agent_response=None, errors=[{"operation": "llm"}]))
+    assert (found["if:n"], found["e/llm:n"]) == (1, 1)
+    assert "e/no_answer:n" not in found
+
+
+def test_a_handoff_counts_by_its_reason_and_its_conversation() -> None:
+    found = counted(event("agent_interaction", handoff_triggered=True, handoff_reason="angry"))
+    assert found["h/angry:n"] == 1
+    assert found["hc"] == found["cv"]
+
+
+def test_a_handoff_without_a_reason_counts_as_unspecified() -> None:
+    assert counted(event("agent_interaction", handoff_triggered=True))["h/unspecified:n"] == 1
+
+
+@pytest.mark.parametrize(
+    ("usage", "totals"),
+    [
+        ({"prompt_tokens": 7, "completion_tokens": 3}, {"prompt": 7, "completion": 3, "total": 10}),
+        ({"prompt_tokens": 7}, {"prompt": 7}),
+        ({"total_tokens": 9}, {"total": 9}),
+        ({"prompt_tokens": 7, "completion_tokens": 3, "total_tokens": 99}, {"prompt": 7, "completion": 3, "total": 99}),
+        ({"prompt_tokens": 0, "completion_tokens": 0}, {"prompt": 0, "completion": 0, "total": 0}),
+        ({"prompt_tokens": None, "completion_tokens": 3}, {"completion": 3}),
+        ({}, {}),
+        (None, {}),
+    ],
+)
+def test_tokens_are_what_was_reported_and_a_total_of_both_parts(usage: dict[str, int], totals: dict[str, int]) -> None:
+    found = counted(event("agent_interaction", token_usage=usage))
+    assert {name[2:-2]: value for name, value in found.items() if name.startswith("t/") and name.endswith(":s")} == totals
+
+
+def test_a_call_to_a_model_counts_by_its_provider() -> None:
+    found = counted(event("llm_api_call"), event("llm_api_call", error=TimeoutError(), duration_ms=None, cost=None))
+    assert (found["l/openai:n"], found["le/openai:n"]) == (2, 1)
+    assert (found["ld/openai:s"], found["lc/openai:s"], found["lc/openai:n"]) == (800_000, 500_000_000, 1)
+    assert found["lt/total/openai:s"] == 20
+
+
+def test_a_context_counts_its_parts() -> None:
+    found = counted(event("context_building"))
+    assert (found["x:n"], found["xc/history:s"], found["xc/documents:s"], found["xd:s"]) == (1, 4, 3, 2_500)
+
+
+def test_a_decision_counts_either_way() -> None:
+    found = counted(event("handoff_decision"), event("handoff_decision", decision=False))
+    assert (found["hd/handoff:n"], found["hd/stay:n"]) == (1, 1)
+
+
+def test_a_search_is_a_hit_when_it_found_something() -> None:
+    found = counted(event("knowledge_search"), event("knowledge_search", result_count=0, similarity_scores=()))
+    assert (found["k:n"], found["kh:n"], found["kr:n"], found["kr:s"]) == (2, 1, 2, 2)
+    assert (found["ks:n"], found["ks:s"]) == (2, 250_000)
+
+
+def test_a_search_that_does_not_say_what_it_found_is_no_hit() -> None:
+    found = counted(event("knowledge_search", result_count=None))
+    assert found["k:n"] == 1
+    assert not {"kh:n", "kr:n"} & found.keys()
+
+
+def test_the_scores_may_be_an_array_of_numpy() -> None:
+    scores = np.array([0.5, 0.25], dtype=np.float32)
+    found = counted(event("knowledge_search", similarity_scores=scores, result_count=np.int64(2)))
+    assert (found["ks:n"], found["ks:s"], found["kh:n"]) == (2, 750_000, 1)
+    assert refused(found) == {}
+
+
+def test_feedback_and_errors_count() -> None:
+    found = counted(event("feedback"), event("feedback", score=-1), event("error"))
+    assert (found["f:n"], found["f:s"], found["e/crm:n"]) == (2, 3_000_000, 1)
+
+
+def test_the_users_own_metrics_count_with_their_labels() -> None:
+    found = counted(
+        event("user_metric"),
+        event("user_metric"),
+        event("user_metric", name="basket", kind=Kind.HISTOGRAM, value=19.5, labels={}),
+    )
+    assert found['ucarts/{"country":"de"}:n'] == 6
+    assert (found["vbasket:s"], found["vbasket:<"]) == (19_500_000, 19_500_000)
+
+
+@pytest.mark.parametrize("name", ["", "no name", "x" * 101, 7])
+def test_a_metric_of_the_users_own_with_no_proper_name_is_refused(name: object) -> None:
+    assert refused(counted(event("user_metric", name=name))) == {"metric_name": 1}
+
+
+def test_labels_of_the_users_own_that_no_store_could_index_are_refused() -> None:
+    labels = {f"label_{number}": "x" * 60 for number in range(40)}
+    assert counted(event("user_metric", labels=labels)) == {"r/too_many_labels:n": 1}
+
+
+def test_tenants_do_not_share_conversations() -> None:
+    ours, theirs = counted(event("agent_interaction")), counted(event("agent_interaction", tenant="bolt"))
+    assert ours["cv"] != theirs["cv"]
+
+
+@pytest.mark.parametrize("conversation", [7, ("a", 1), "x" * 5_000, "\ud800", ""])
+def test_a_conversation_may_have_any_name(conversation: object) -> None:
+    assert len(counted(event("agent_interaction", conversation_id=conversation))["cv"]) == 1
+
+
+def test_label_values_beyond_the_cap_count_under_other_and_are_told() -> None:
+    asked = [event("agent_interaction", model_used=f"model-{number}") for number in range(5)]
+    found = counted(*asked, *asked, label_cap=3)
+    assert {name: value for name, value in found.items() if name.startswith("m/")} == {
+        "m/model-0:n": 2,
+        "m/model-1:n": 2,
+        "m/model-2:n": 2,
+        "m/other:n": 4,
+    }
+    assert found["o/model_usage:n"] > 0
+
+
+def test_the_cap_of_one_tenant_is_not_that_of_another() -> None:
+    found = counted(event("error", operation="mine", tenant="bolt"), label_cap=1)
+    assert "e/mine:n" in found
