@@ -120,7 +120,7 @@ def _send(row: Notification) -> Outcome:
         return Retry(str(error))  # a person mends these; what waits goes out then
     except Exception as error:
         place = traceback.extract_tb(error.__traceback__)[-1]
-        _log.error("a channel raised %s at %s:%d", type(error).__name__, place.filename, place.lineno or 0)  # noqa: TRY400
+        _log.error("a channel raised %s at %s:%d", type(error).__name__, place.filename, place.lineno or 0)
         return Retry(f"the channel raised {type(error).__name__} (its place is in the worker's log)")
 
 
@@ -133,11 +133,13 @@ def _record(row: Notification, outcome: Outcome, now: datetime, report: Report) 
             report.delivered += 1
             return None
         case Rejected(reason):
-            return _give_up(row, reason, now, report)
+            _give_up(row, reason, now, report)
+            return None
         case Retry(reason, after):
             started = row.first_attempt_at or now
             if now - started >= GIVE_UP:
-                return _give_up(row, f"given up after 24 hours: {reason}", now, report)
+                _give_up(row, f"given up after 24 hours: {reason}", now, report)
+                return None
             wait = delay(row.attempts, after)
             _postpone(row, reason, now + timedelta(seconds=wait))
             if after:

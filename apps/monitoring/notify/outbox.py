@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import time
 import uuid
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -26,6 +27,11 @@ _log = logging.getLogger(__name__)
 _CELERY_APP: Final = "workers.app.app"
 """Imported when first asked: the web server and the commands do not load the workers otherwise, and Celery's default
 application would look for a broker of its own."""
+_IMPATIENT: Final = {"socket_timeout": 2.0, "socket_connect_timeout": 2.0, "max_retries": 0, "interval_start": 0.0}
+"""Kombu tries again for ever otherwise, in the process that judges the rules."""
+_PAUSE_SECONDS: Final = 30.0
+_broker_away_until = 0.0
+
 
 @dataclass(frozen=True, slots=True)
 class Instance:
@@ -92,22 +98,32 @@ def resend(notification: Notification) -> None:
 
 
 def ask(channel_id: int, after: float = 0.0) -> None:
-    """After the commit, ask a worker to deliver what is due on a channel, in ``after`` seconds. Never raises."""
+    """After the commit, ask a worker to deliver what is due on a channel, in ``after`` seconds. Never raises.
 
-    def send() -> None:
-        try:
-            app: Celery = import_string(_CELERY_APP)
+    A broker that does not answer holds nobody up: it is left alone for a while, and the sweep finds the rows.
+    """
+    transaction.on_commit(lambda: _ask_now(channel_id, after))
+
+
+def _ask_now(channel_id: int, after: float) -> None:
+    global _broker_away_until  # noqa: PLW0603 - what this process knows of the broker
+    if time.monotonic() < _broker_away_until:
+        return
+    try:
+        app: Celery = import_string(_CELERY_APP)
+        options = {**app.conf.broker_transport_options, **_IMPATIENT}
+        with app.connection_for_write(transport_options=options) as connection:
             app.send_task(
                 "monitoring.deliver_channel",
                 args=[channel_id],
                 queue="notifications",
                 countdown=after or None,
                 retry=False,
+                connection=connection,
             )
-        except Exception as error:  # the decision stands whatever the broker does, and the sweep finds its rows
-            _log.warning("the broker takes no delivery task, the sweep will find the notification: %s", error)
-
-    transaction.on_commit(send)
+    except Exception as error:  # the decision stands whatever the broker does
+        _broker_away_until = time.monotonic() + _PAUSE_SECONDS
+        _log.warning("the broker takes no delivery task, the sweep will find the notification: %s", error)
 
 
 def _channels(rule: AlertRule) -> list[Channel]:

@@ -8,23 +8,30 @@ import json
 import time
 from collections.abc import Callable
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from typing import Any
+from typing import Any, Final
+
+from sentry_sdk.envelope import Envelope
+from standardwebhooks.webhooks import Webhook, WebhookVerificationError
 
 from apps.monitoring.demo.sink.arrivals import Arrival, Arrivals
 
 Behave = Callable[[BaseHTTPRequestHandler], bool]
 """Called with each POST before it is read; True when it has answered in its own way (or not at all)."""
 
+_LONGEST_BODY: Final = 1 << 20
+
 
 class Server(ThreadingHTTPServer):
-    """On the loopback interface; ``behave`` lets tests be a bad receiver."""
+    """On the loopback interface. With a secret, webhooks must be signed; ``behave`` lets it be a bad receiver."""
 
     daemon_threads = True
+    block_on_close = False
     allow_reuse_address = True
 
-    def __init__(self, arrivals: Arrivals, port: int, behave: Behave | None = None) -> None:
+    def __init__(self, arrivals: Arrivals, port: int, behave: Behave | None = None, secret: str = "") -> None:
         super().__init__(("127.0.0.1", port), _Handler)
         self.arrivals = arrivals
+        self.secret = secret
         self.behave = behave
 
 
@@ -35,23 +42,40 @@ class _Handler(BaseHTTPRequestHandler):
     def do_POST(self) -> None:
         if self.server.behave is not None and self.server.behave(self):
             return
-        body = self.rfile.read(int(self.headers.get("content-length") or 0))
+        try:
+            self._take()
+        except WebhookVerificationError as error:
+            self._answer(401, f"{error}\n".encode(), "text/plain")
+        except (ValueError, TypeError, OSError) as error:  # no JSON, no gzip, no envelope
+            self._answer(400, f"this cannot be read: {error}\n".encode(), "text/plain")
+        else:
+            self._answer(200, b"{}", "application/json")
+
+    def _take(self) -> None:
+        body = self.rfile.read(min(int(self.headers.get("content-length") or 0), _LONGEST_BODY))
         if self.headers.get("content-encoding") == "gzip":
             body = gzip.decompress(body)
         headers = {name.lower(): value for name, value in self.headers.items()}
         if self.path.endswith("/envelope/"):
             self._take_envelope(body, headers)
         else:
-            payload = json.loads(body)
-            self.server.arrivals.add(Arrival("webhook", _title(payload), headers, {"raw": body.decode(), **payload}))
-        self._answer(200, b"{}", "application/json")
+            self._take_webhook(body, headers)
+
+    def _take_webhook(self, body: bytes, headers: dict[str, str]) -> None:
+        if self.server.secret:
+            Webhook(self.server.secret).verify(body, headers)
+        payload = json.loads(body)
+        if not isinstance(payload, dict):
+            raise TypeError("a webhook's body is a JSON object")
+        self.server.arrivals.add(Arrival("webhook", _title(payload), headers, {"raw": body.decode(), **payload}))
 
     def _take_envelope(self, body: bytes, headers: dict[str, str]) -> None:
-        lines = body.split(b"\n")
-        for item, content in zip(lines[1::2], lines[2::2], strict=False):
-            if item and json.loads(item).get("type") == "event":
-                event = json.loads(content)
-                self.server.arrivals.add(Arrival("sentry", str(event.get("message")), headers, event))
+        event = Envelope.deserialize(body).get_event()
+        if event is None:  # a client report, a session: nothing that anybody wants to read
+            return
+        message = event.get("message") or event.get("logentry") or {}
+        title = message.get("formatted") or message.get("message") if isinstance(message, dict) else message
+        self.server.arrivals.add(Arrival("sentry", str(title or "an event"), headers, dict(event)))
 
     def do_GET(self) -> None:
         rows = "".join(

@@ -1,37 +1,98 @@
-"""What an HTTP status says about an attempt."""
+"""One HTTP attempt: how long it may take, how much of the answer is read, what the status says."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import asyncio
+import os
+import ssl
+import time
+from collections.abc import Callable, Mapping
 from email.utils import parsedate_to_datetime
+from functools import cache
 from http import HTTPStatus
 from typing import Final
 
+import httpx
+
 from apps.monitoring.notify.channels.outcome import Delivered, Outcome, Rejected, Retry
 
+_TIMEOUT: Final = httpx.Timeout(10.0, connect=5.0)
+_TOTAL_SECONDS: Final = 20.0
+"""A receiver that sends a byte now and then would keep every single timeout for ever."""
 _LONGEST_WAIT: Final = 6 * 3_600.0
 _AGAIN: Final = frozenset({HTTPStatus.REQUEST_TIMEOUT, HTTPStatus.TOO_EARLY, HTTPStatus.TOO_MANY_REQUESTS})
 
 
-def judge(status: int, headers: Mapping[str, str], now: float) -> Outcome:
+Wait = Callable[[Mapping[str, str], float], float | None]
+"""From the headers of an answer and the time now to the seconds that the receiver wants to be left alone."""
+
+
+def retry_after(headers: Mapping[str, str], now: float) -> float | None:
+    """Retry-After, which holds seconds or a date (RFC 9110, 10.2.3); at most six hours."""
+    value = headers.get("retry-after")
+    if value is None:
+        return None
+    try:
+        seconds = float(value) if value.strip().isdecimal() else parsedate_to_datetime(value).timestamp() - now
+    except (TypeError, ValueError, OverflowError):
+        return None
+    return min(max(seconds, 0.0), _LONGEST_WAIT)
+
+
+def post(
+    url: str, content: bytes, headers: Mapping[str, str], *, tls_name: str | None = None, wait: Wait = retry_after
+) -> Outcome:
+    """POST and judge the answer's status. Of the answer only status and headers are read, and no redirect is followed.
+
+    ``tls_name`` is whose certificate is asked for when the URL holds an address.
+    """
+    try:
+        status, answered = asyncio.run(_post(url, content, headers, tls_name))
+    except (TimeoutError, httpx.TimeoutException):
+        return Retry("the receiver did not answer in time")
+    except httpx.HTTPError as error:
+        return Retry(f"the receiver cannot be reached: {_why(error)}")
+    return judge(status, answered, time.time(), wait)
+
+
+async def _post(url: str, content: bytes, headers: Mapping[str, str], tls_name: str | None) -> tuple[int, Mapping[str, str]]:
+    extensions = {} if tls_name is None else {"sni_hostname": tls_name}
+    # Proxies of the environment are left out: they would resolve the name again, and reach what was refused.
+    client = httpx.AsyncClient(verify=_authorities(), timeout=_TIMEOUT, trust_env=False, follow_redirects=False)
+    async with asyncio.timeout(_TOTAL_SECONDS), client:
+        request = client.build_request("POST", url, content=content, headers=dict(headers), extensions=extensions)
+        response = await client.send(request, stream=True)
+        await response.aclose()
+        return response.status_code, response.headers
+
+
+@cache
+def _authorities() -> ssl.SSLContext:
+    """Whose certificates count: the usual ones, or those of SSL_CERT_FILE. Read once, it takes milliseconds."""
+    return httpx.create_ssl_context(trust_env=True)
+
+
+def judge(status: int, headers: Mapping[str, str], now: float, wait: Wait = retry_after) -> Outcome:
     """2xx is delivered; 408, 425, 429 and 5xx are tried again; everything else is final.
 
-    https://github.com/standard-webhooks/standard-webhooks/blob/main/spec/standard-webhooks.md, Retry-After as RFC 9110, 10.2.3.
+    https://github.com/standard-webhooks/standard-webhooks/blob/main/spec/standard-webhooks.md
     """
     if 200 <= status < 300:  # noqa: PLR2004 - the classes of HTTP
         return Delivered()
     reason = f"the receiver answered {status}"
     if status in _AGAIN or status >= 500:  # noqa: PLR2004
-        return Retry(reason, _retry_after(headers.get("retry-after"), now))
+        return Retry(reason, wait(headers, now))
     return Rejected(reason)
 
 
-def _retry_after(value: str | None, now: float) -> float | None:
-    """Seconds of a Retry-After header, which holds seconds or a date; at most six hours."""
-    if value is None:
-        return None
-    try:
-        seconds = float(value) if value.strip().isdigit() else parsedate_to_datetime(value).timestamp() - now
-    except (TypeError, ValueError, OverflowError):
-        return None
-    return min(max(seconds, 0.0), _LONGEST_WAIT)
+def _why(error: BaseException) -> str:
+    """What the system says about a failed connection; never the error's own text, which may hold an address."""
+    cause: BaseException | None = error
+    while cause is not None:
+        if isinstance(cause, ssl.SSLCertVerificationError):
+            return f"its certificate is not valid ({cause.verify_message})"
+        if isinstance(cause, OSError) and cause.strerror:
+            code = cause.errno or 0  # below zero: those of the resolver
+            return os.strerror(code) if code > 0 else cause.strerror
+        cause = cause.__cause__ or cause.__context__
+    return type(error).__name__

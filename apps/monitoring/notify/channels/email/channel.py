@@ -4,33 +4,44 @@ from __future__ import annotations
 
 import smtplib
 from collections.abc import Mapping
+from email.utils import parseaddr
 from hashlib import sha256
 from typing import Any, Final
 from urllib.parse import urlsplit
 
+import environ
 from django.conf import settings
 from django.core.exceptions import ValidationError
-from django.core.mail import EmailMultiAlternatives
+from django.core.mail import EmailMultiAlternatives, get_connection
+from django.core.mail.backends.base import BaseEmailBackend
 from django.core.validators import validate_email
 from django.template.loader import render_to_string
 
 from apps.monitoring.notify.channels.outcome import Delivered, Outcome, Rejected, Retry
-from apps.monitoring.notify.message import Message, condition
+from apps.monitoring.notify.message import Message, condition, printable
 
 _PERMANENT: Final = 500
+_SCHEMES: Final = frozenset({"smtp", "smtps", "smtp+tls", "smtp+ssl"})
+_NO_URL: Final = 'the server is an address such as "smtp+tls://user:password@host:587"'
 
 
 class EmailChannel:
-    """``config``: {"to": ["ops@example.com"], "from": optional}. The server is that of EMAIL_URL."""
+    """``config``: {"to": ["ops@example.com"], "from": optional}; ``secrets``: {"url": optional, else EMAIL_URL}."""
 
     kind = "email"
 
-    def problems(self, config: Mapping[str, Any], secrets: Mapping[str, Any]) -> list[str]:  # noqa: ARG002
+    def problems(self, config: Mapping[str, Any], secrets: Mapping[str, Any]) -> list[str]:
         """Addresses that are none."""
         recipients = config.get("to")
         if not isinstance(recipients, list) or not recipients:
             return ['"to" is a list of addresses, such as ["ops@example.com"]']
-        return [f"{address!r} is no address" for address in recipients if not _is_address(address)]
+        found = [f"{address!r} is no address" for address in recipients if not _is_address(address)]
+        sender = config.get("from")
+        if sender and not (isinstance(sender, str) and sender == printable(sender) and _is_address(parseaddr(sender)[1])):
+            found.append(f'"from" is {sender!r}, which is no address')
+        if secrets.get("url") and not _is_server(str(secrets["url"])):
+            found.append(_NO_URL)
+        return found
 
     def deliver(self, message: Message, config: Mapping[str, Any], secrets: Mapping[str, Any]) -> Outcome:
         """Hand it to the mail server. 5xx answers are final, everything else is tried again (RFC 5321, 4.2.1)."""
@@ -38,22 +49,21 @@ class EmailChannel:
         if problems:
             return Rejected("; ".join(problems))
         try:
-            _mail(message, config).send()
+            mail(message, config, _connection(secrets.get("url"))).send()
         except smtplib.SMTPRecipientsRefused as error:
             codes = [code for code, _ in error.recipients.values()]
             return _judge(min(codes, default=0), "every recipient was refused")
+        except smtplib.SMTPAuthenticationError as error:
+            return Retry(f"the mail server refused the login ({error.smtp_code})")  # ours to mend, the message is good
         except smtplib.SMTPResponseException as error:
-            return _judge(error.smtp_code, f"the mail server answered {error.smtp_code}")
+            return _judge(error.smtp_code, "the mail server refused the message")
         except (smtplib.SMTPException, OSError) as error:
-            return Retry(f"the mail server cannot be reached: {type(error).__name__}")
+            return Retry(f"the mail server cannot be reached: {getattr(error, 'strerror', None) or type(error).__name__}")
         return Delivered()
 
 
-def _judge(code: int, reason: str) -> Outcome:
-    return Rejected(f"{reason} ({code})") if code >= _PERMANENT else Retry(f"{reason} ({code})")
-
-
-def _mail(message: Message, config: Mapping[str, Any]) -> EmailMultiAlternatives:
+def mail(message: Message, config: Mapping[str, Any], connection: BaseEmailBackend) -> EmailMultiAlternatives:
+    """The mail. Its Message-ID is the notification's id, so a mail that is sent twice is one mail to a reader."""
     host = urlsplit(settings.MONITORING_BASE_URL).hostname or "localhost"
     thread = f"<rule-{sha256(message.rule.name.encode()).hexdigest()[:24]}@{host}>"
     mail = EmailMultiAlternatives(
@@ -61,6 +71,7 @@ def _mail(message: Message, config: Mapping[str, Any]) -> EmailMultiAlternatives
         body=message.body(),
         from_email=config.get("from") or settings.DEFAULT_FROM_EMAIL,
         to=list(config["to"]),
+        connection=connection,
         headers={
             "Message-ID": f"<{message.id}@{host}>",
             "In-Reply-To": thread,
@@ -73,6 +84,35 @@ def _mail(message: Message, config: Mapping[str, Any]) -> EmailMultiAlternatives
     html = render_to_string("monitoring/notification.html", {"message": message, "condition": condition(message.rule)})
     mail.attach_alternative(html, "text/html")
     return mail
+
+
+def _connection(url: str | None) -> BaseEmailBackend:
+    """To the channel's own server, or to that of EMAIL_URL."""
+    if not url:
+        return get_connection()
+    own = environ.Env.email_url_config(url)
+    return get_connection(
+        backend=own["EMAIL_BACKEND"],
+        host=own["EMAIL_HOST"],
+        port=own["EMAIL_PORT"],
+        username=own["EMAIL_HOST_USER"] or "",
+        password=own["EMAIL_HOST_PASSWORD"] or "",
+        use_tls=own.get("EMAIL_USE_TLS", False),
+        use_ssl=own.get("EMAIL_USE_SSL", False),
+        timeout=settings.EMAIL_TIMEOUT,
+    )
+
+
+def _judge(code: int, reason: str) -> Outcome:
+    return Rejected(f"{reason} ({code})") if code >= _PERMANENT else Retry(f"{reason} ({code})")
+
+
+def _is_server(url: str) -> bool:
+    try:
+        parts = urlsplit(url)
+        return parts.scheme in _SCHEMES and bool(parts.hostname) and parts.port != 0
+    except ValueError:  # a port that is no number: a password with a slash that is not quoted, for one
+        return False
 
 
 def _is_address(value: object) -> bool:

@@ -24,7 +24,7 @@ class LogChannel:
         return []
 
     def deliver(self, message: Message, config: Mapping[str, Any], secrets: Mapping[str, Any]) -> Outcome:  # noqa: ARG002
-        """One line of JSON."""
+        """One line of JSON, a warning at every severity: an error would be reported to Sentry a second time."""
         line = orjson.dumps({"event_type": "notification", "subject": message.subject, **message.payload()}).decode()
         _log.warning("%s", line)
         return Delivered()

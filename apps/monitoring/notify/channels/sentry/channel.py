@@ -7,21 +7,19 @@ whether Sentry took it. https://develop.sentry.dev/sdk/data-model/envelopes/
 from __future__ import annotations
 
 import gzip
-import time
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any, Final
 from uuid import UUID
 
-import httpx
 from sentry_sdk.envelope import Envelope
 from sentry_sdk.utils import BadDsn, Dsn
 
-from apps.monitoring.notify.channels.http import judge
-from apps.monitoring.notify.channels.outcome import Outcome, Rejected, Retry
+from apps.monitoring.notify.channels.http import post, retry_after
+from apps.monitoring.notify.channels.outcome import Outcome, Rejected
 from apps.monitoring.notify.message import Message, condition
 
-_TIMEOUT: Final = httpx.Timeout(10.0, connect=5.0)
+_MALFORMED: Final = "the DSN is not one that Sentry gives"
 _LEVELS: Final = {"info": "info", "warning": "warning", "error": "error", "critical": "fatal"}
 
 
@@ -32,18 +30,14 @@ class SentryChannel:
 
     def problems(self, config: Mapping[str, Any], secrets: Mapping[str, Any]) -> list[str]:  # noqa: ARG002
         """A DSN that is none."""
-        try:
-            Dsn(str(secrets.get("dsn") or ""))
-        except BadDsn:
-            return ["the DSN is not one that Sentry gives"]
-        return []
+        return [_MALFORMED] if _dsn(secrets) is None else []
 
     def deliver(self, message: Message, config: Mapping[str, Any], secrets: Mapping[str, Any]) -> Outcome:
         """Send one envelope with one event, whose id is the notification's."""
-        try:
-            auth = Dsn(str(secrets.get("dsn") or "")).to_auth("agent-monitoring")
-        except BadDsn:
-            return Rejected("the DSN is not one that Sentry gives")
+        dsn = _dsn(secrets)
+        if dsn is None:
+            return Rejected(_MALFORMED)
+        auth = dsn.to_auth("agent-monitoring")
         envelope = Envelope()
         envelope.add_event(event(message, config))  # type: ignore[arg-type]
         headers = {
@@ -51,12 +45,29 @@ class SentryChannel:
             "content-encoding": "gzip",
             "x-sentry-auth": str(auth.to_header()),
         }
-        try:
-            with httpx.Client(timeout=_TIMEOUT, trust_env=False) as client:
-                answer = client.post(auth.get_api_url(), content=gzip.compress(envelope.serialize()), headers=headers)
-        except httpx.HTTPError as error:
-            return Retry(f"Sentry cannot be reached: {type(error).__name__}")
-        return judge(answer.status_code, answer.headers, time.time())
+        return post(auth.get_api_url(), gzip.compress(envelope.serialize()), headers, wait=rate_limit)
+
+
+def _dsn(secrets: Mapping[str, Any]) -> Dsn | None:
+    try:
+        return Dsn(str(secrets.get("dsn") or ""))
+    except (BadDsn, ValueError):  # a port that is no number
+        return None
+
+
+def rate_limit(headers: Mapping[str, str], now: float) -> float | None:
+    """Seconds for which errors are not taken: X-Sentry-Rate-Limits, else Retry-After.
+
+    "60:error;transaction:key, 2700::organization" are limits of categories (none named: all of them).
+    https://develop.sentry.dev/sdk/expected-features/rate-limiting/
+    """
+    found = []
+    for limit in headers.get("x-sentry-rate-limits", "").split(","):
+        seconds, _, rest = limit.strip().partition(":")
+        categories = rest.partition(":")[0]
+        if seconds.isdecimal() and (not categories or "error" in categories.split(";")):
+            found.append(float(seconds))
+    return max(found) if found else retry_after(headers, now)
 
 
 def event(message: Message, config: Mapping[str, Any]) -> dict[str, Any]:

@@ -10,7 +10,12 @@ import ipaddress
 import socket
 from collections.abc import Collection
 from dataclasses import dataclass
+from typing import Final
 from urllib.parse import SplitResult, urlsplit
+
+_NAT64: Final = ipaddress.ip_network("64:ff9b::/96")
+_METADATA: Final = frozenset({"168.63.129.16"})
+"""Public by its number, and yet what a cloud tells its own machines (Azure); the other clouds' are link-local or private."""
 
 
 class ForbiddenAddressError(Exception):
@@ -39,7 +44,7 @@ class Target:
     @property
     def host_header(self) -> str:
         """What the receiver is asked for."""
-        return self.parts.netloc.rpartition("@")[2]
+        return self.parts.netloc
 
 
 def resolve(url: str, allowed: Collection[str]) -> Target:
@@ -47,21 +52,27 @@ def resolve(url: str, allowed: Collection[str]) -> Target:
 
     Raises ForbiddenAddressError or UnresolvedError.
     """
-    parts = urlsplit(url)
-    if parts.scheme not in {"http", "https"} or not parts.hostname or parts.username is not None:
-        msg = "a webhook is an http or https address without credentials"
-        raise ForbiddenAddressError(msg)
-    try:
-        port = parts.port or (443 if parts.scheme == "https" else 80)
-    except ValueError as error:
-        msg = "the port is no port"
-        raise ForbiddenAddressError(msg) from error
-    addresses = _lookup(parts.hostname, port)
-    exempt = parts.hostname in allowed or f"{parts.hostname}:{port}" in allowed
+    parts, host, port = _split(url)
+    addresses = _lookup(host, port)
+    exempt = {name.lower() for name in allowed} & {host, f"{host}:{port}", f"[{host}]", f"[{host}]:{port}"}
     if not exempt and not all(_public(address) for address in addresses):
-        msg = f"{parts.hostname} is not a public address; MONITORING_ALLOWED_WEBHOOK_HOSTS can allow it"
+        msg = f"{host} is not a public address; MONITORING_ALLOWED_WEBHOOK_HOSTS can allow it"
         raise ForbiddenAddressError(msg)
-    return Target(addresses[0], port, parts.hostname, parts)
+    return Target(addresses[0], port, host, parts)
+
+
+def _split(url: str) -> tuple[SplitResult, str, int]:
+    msg = "a webhook is an http or https address, without credentials and in ASCII"
+    try:
+        parts = urlsplit(url)
+        port = parts.port
+    except ValueError as error:
+        raise ForbiddenAddressError(msg) from error
+    if parts.scheme not in {"http", "https"} or not parts.hostname or "@" in parts.netloc or not url.isascii():
+        raise ForbiddenAddressError(msg)
+    if port is None:
+        port = 443 if parts.scheme == "https" else 80
+    return parts, parts.hostname, port
 
 
 def _lookup(host: str, port: int) -> list[str]:
@@ -77,8 +88,10 @@ def _public(address: str) -> bool:
     ip = ipaddress.ip_address(address.partition("%")[0])
     if isinstance(ip, ipaddress.IPv6Address):
         inner = ip.ipv4_mapped or ip.sixtofour or (ip.teredo[1] if ip.teredo else None)
+        if ip in _NAT64:
+            inner = ipaddress.IPv4Address(int(ip) & 0xFFFFFFFF)
         if inner is not None:
             return _public(str(inner))
-        if ip in ipaddress.ip_network("64:ff9b::/96"):  # NAT64 carries an IPv4 address in its last bits
-            return _public(str(ipaddress.IPv4Address(int(ip) & 0xFFFFFFFF)))
-    return ip.is_global and not ip.is_multicast
+        if ip.is_site_local:
+            return False
+    return ip.is_global and not (ip.is_multicast or ip.is_reserved or str(ip) in _METADATA)

@@ -1,0 +1,39 @@
+"""Processes of the product on the database of this test."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+from django.db import connection
+
+ROOT = Path(__file__).resolve().parents[3]
+
+
+def environment(**more: str) -> dict[str, str]:
+    """The environment of this test run, on the database that was made for it."""
+    url = os.environ["DATABASE_URL"].rpartition("/")[0] + f"/{connection.settings_dict['NAME']}"
+    own = {"DATABASE_URL": url, "DJANGO_SETTINGS_MODULE": "config.settings", "MONITORING_ALLOWED_WEBHOOK_HOSTS": "127.0.0.1"}
+    return {**os.environ, **own, **more}
+
+
+def start(code: str, **more: str) -> subprocess.Popen[str]:
+    """Start a process that runs Python code with Django set up."""
+    return subprocess.Popen(
+        [sys.executable, "-c", f"import django\ndjango.setup()\n{code}"],
+        cwd=ROOT,
+        env=environment(**more),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    )
+
+
+def run_apart(code: str, **more: str) -> str:
+    """Run Python code in a process of its own; what it wrote. It has to end well."""
+    process = start(code, **more)
+    said, _ = process.communicate(timeout=60)
+    assert process.returncode == 0, said
+    return said

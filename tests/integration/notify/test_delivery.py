@@ -1,0 +1,419 @@
+"""What is due is delivered, in order, at least once, and given up after a day."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Mapping
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+from django.db import connection, transaction
+from pytest_django import Settings
+
+from apps.monitoring.core.lifecycle import Notice
+from apps.monitoring.models import AlertRule, Channel, Notification
+from apps.monitoring.notify import channels, delivery, outbox
+from apps.monitoring.notify.channels.outcome import Outcome, Rejected
+from apps.monitoring.notify.delivery import Report, deliver_channel, due_channels
+from apps.monitoring.notify.message import Message
+from tests.integration.notify.conftest import SECRET, MakeChannel, fresh
+from tests.integration.notify.test_outbox import MINUTE, instance, rule
+from tests.sinks import faults
+from tests.sinks.mailbox import Mailbox
+from tests.sinks.receiver import Receiver
+
+START = datetime.now(UTC)
+
+Told = Callable[..., Notification]
+
+
+class Clock:
+    """A time that passes when it is told to."""
+
+    def __init__(self) -> None:
+        self.now = datetime.now(UTC) + timedelta(seconds=1)
+
+    def __call__(self) -> datetime:
+        return self.now
+
+    def passes(self, **stretch: float) -> None:
+        self.now += timedelta(**stretch)
+
+
+@pytest.fixture
+def clock() -> Clock:
+    return Clock()
+
+
+@pytest.fixture
+def told(db: None) -> Told:  # noqa: ARG001 - opens the database
+    """Write a notification of a rule to a channel."""
+
+    def write(
+        channel: Channel, name: str = "error-rate-5m", notice: Notice = Notice.FIRING, minute: int = MINUTE
+    ) -> Notification:
+        known = AlertRule.objects.filter(name=name).first() or rule(name=name)
+        known.channels.set([channel])
+        (identity,) = outbox.enqueue(known, notice, minute, [instance()])
+        return Notification.objects.get(pk=identity)
+
+    return write
+
+
+class TestDelivered:
+    def test_everything_that_is_due_goes_out_oldest_first(
+        self, webhook: MakeChannel, receiver: Receiver, told: Told, clock: Clock
+    ) -> None:
+        channel = webhook(receiver)
+        rows = [told(channel, minute=MINUTE + n) for n in range(5)]
+        assert deliver_channel(channel.pk, clock) == Report(delivered=5)
+        assert receiver.ids() == [str(row.pk) for row in rows]
+        row = fresh(rows[0])
+        assert (row.status, row.attempts, row.leased_until, row.delivered_at) == ("delivered", 1, None, clock.now)
+
+    def test_what_is_delivered_is_not_sent_again(
+        self, webhook: MakeChannel, receiver: Receiver, told: Told, clock: Clock
+    ) -> None:
+        channel = webhook(receiver)
+        told(channel)
+        deliver_channel(channel.pk, clock)
+        assert deliver_channel(channel.pk, clock) == Report()
+        assert len(receiver.attempts) == 1
+
+    def test_the_channel_remembers_when_it_last_worked(
+        self, webhook: MakeChannel, receiver: Receiver, told: Told, clock: Clock
+    ) -> None:
+        channel = webhook(receiver, failing_since=START, last_error="before")
+        told(channel)
+        deliver_channel(channel.pk, clock)
+        channel.refresh_from_db()
+        assert (channel.last_success_at, channel.failing_since, channel.last_error) == (clock.now, None, "")
+
+    def test_a_channel_that_is_switched_off_is_left_alone(
+        self, webhook: MakeChannel, receiver: Receiver, told: Told, clock: Clock
+    ) -> None:
+        channel = webhook(receiver)
+        told(channel)
+        Channel.objects.update(enabled=False)
+        assert due_channels(clock()) == []
+        assert deliver_channel(channel.pk, clock) == Report()
+
+    def test_the_sweep_finds_what_is_due(self, webhook: MakeChannel, receiver: Receiver, told: Told, clock: Clock) -> None:
+        channel, other = webhook(receiver), webhook(receiver, "other")
+        told(channel)
+        told(other, name="another-rule")
+        assert due_channels(clock()) == [channel.pk, other.pk]
+        deliver_channel(channel.pk, clock)
+        assert due_channels(clock()) == [other.pk]
+
+
+class TestTriedAgain:
+    def test_with_growing_delays_until_it_works_under_one_id(
+        self, webhook: MakeChannel, receiver: Receiver, told: Told, clock: Clock
+    ) -> None:
+        channel = webhook(receiver)
+        row = told(channel)
+        receiver.will(*[faults.answers(503)] * 4)
+        waits = []
+        for _ in range(4):
+            assert deliver_channel(channel.pk, clock) == Report(failed=1)
+            assert deliver_channel(channel.pk, clock) == Report()  # not due yet
+            waits.append((fresh(row).next_attempt_at - clock.now).total_seconds())
+            clock.passes(seconds=waits[-1])
+        assert waits == sorted(waits)
+        assert deliver_channel(channel.pk, clock) == Report(delivered=1)
+        assert {attempt["webhook-id"] for attempt in receiver.attempts} == {str(row.pk)}
+        assert fresh(row).attempts == 5
+
+    def test_not_before_the_time_that_the_receiver_names_and_nothing_else_either(
+        self, webhook: MakeChannel, receiver: Receiver, told: Told, clock: Clock
+    ) -> None:
+        channel = webhook(receiver)
+        told(channel)
+        told(channel, name="another-rule")
+        receiver.will(faults.answers(429, Retry_After="600"))
+        deliver_channel(channel.pk, clock)
+        clock.passes(seconds=599)
+        assert deliver_channel(channel.pk, clock) == Report()
+        assert due_channels(clock()) == []
+        clock.passes(seconds=1)
+        assert deliver_channel(channel.pk, clock) == Report(delivered=2)
+
+    def test_a_receiver_that_is_down_costs_one_attempt_a_run(
+        self, webhook: MakeChannel, receiver: Receiver, told: Told, clock: Clock
+    ) -> None:
+        channel = webhook(receiver)
+        for n in range(10):
+            told(channel, name=f"rule-{n}")
+        receiver.always(faults.answers(500))
+        assert deliver_channel(channel.pk, clock) == Report(failed=1)
+        assert len(receiver.attempts) == 1
+
+    def test_what_it_said_is_kept_on_the_notification_and_on_the_channel(
+        self, webhook: MakeChannel, receiver: Receiver, told: Told, clock: Clock
+    ) -> None:
+        channel = webhook(receiver)
+        row = told(channel)
+        receiver.always(faults.answers(500))
+        deliver_channel(channel.pk, clock)
+        began = clock.now
+        clock.passes(minutes=5)
+        deliver_channel(channel.pk, clock)
+        channel.refresh_from_db()
+        assert (channel.last_error, channel.failing_since) == ("the receiver answered 500", began)
+        assert fresh(row).last_error == "the receiver answered 500"
+
+    def test_a_resolved_notice_never_overtakes_its_firing(
+        self, webhook: MakeChannel, receiver: Receiver, told: Told, clock: Clock
+    ) -> None:
+        channel = webhook(receiver)
+        firing = told(channel)
+        receiver.will(faults.answers(500))
+        deliver_channel(channel.pk, clock)
+        resolved = told(channel, notice=Notice.RESOLVED, minute=MINUTE + 1)
+        other = told(channel, name="another-rule")
+        assert deliver_channel(channel.pk, clock) == Report(delivered=1)
+        assert receiver.ids() == [str(other.pk)]
+        clock.passes(minutes=1)
+        deliver_channel(channel.pk, clock)
+        assert receiver.ids() == [str(row.pk) for row in (other, firing, resolved)]
+
+    def test_mail_to_a_server_that_is_down_ten_minutes_arrives_once(self, mailbox: Mailbox, told: Told, clock: Clock) -> None:
+        channel = Channel.objects.create(
+            name="mail", kind="email", config={"to": ["ops@example.com"], "from": "m@example.com"}, secrets={"url": mailbox.url}
+        )
+        rows = [told(channel, name=f"rule-{n}") for n in range(3)]
+        mailbox.down()
+        for _ in range(10):
+            deliver_channel(channel.pk, clock)
+            clock.passes(minutes=1)
+        mailbox.up()
+        for _ in range(20):
+            clock.passes(minutes=1)
+            deliver_channel(channel.pk, clock)
+        assert sorted(mail.headers["x-notification-id"] for mail in mailbox.arrivals()) == sorted(str(row.pk) for row in rows)
+
+
+class TestGivenUp:
+    def test_after_a_day(self, webhook: MakeChannel, receiver: Receiver, told: Told, clock: Clock) -> None:
+        channel = webhook(receiver)
+        row = told(channel)
+        receiver.always(faults.answers(500))
+        deliver_channel(channel.pk, clock)
+        clock.passes(hours=23, minutes=59)
+        deliver_channel(channel.pk, clock)
+        assert fresh(row).status == "pending"
+        clock.passes(hours=2)
+        assert deliver_channel(channel.pk, clock) == Report(dead=1)
+        assert fresh(row).status == "dead"
+        assert fresh(row).last_error == "given up after 24 hours: the receiver answered 500"
+        clock.passes(days=1)
+        assert due_channels(clock()) == []
+
+    def test_at_once_when_the_receiver_refuses_and_the_next_goes_on(
+        self, webhook: MakeChannel, receiver: Receiver, told: Told, clock: Clock
+    ) -> None:
+        channel = webhook(receiver)
+        row = told(channel)
+        told(channel, minute=MINUTE + 1)
+        receiver.will(faults.answers(422))
+        assert deliver_channel(channel.pk, clock) == Report(delivered=1, dead=1)
+        assert (fresh(row).status, fresh(row).last_error) == ("dead", "the receiver answered 422")
+
+    def test_and_sent_again_under_its_own_id_when_asked_to(
+        self, webhook: MakeChannel, receiver: Receiver, told: Told, clock: Clock
+    ) -> None:
+        channel = webhook(receiver)
+        row = told(channel)
+        receiver.will(faults.answers(404))
+        deliver_channel(channel.pk, clock)
+        outbox.resend(fresh(row))
+        clock.passes(seconds=1)
+        assert deliver_channel(channel.pk, clock) == Report(delivered=1)
+        assert receiver.ids() == [str(row.pk)]
+
+    def test_what_is_delivered_is_not_sent_again_even_when_asked_to(
+        self, webhook: MakeChannel, receiver: Receiver, told: Told, clock: Clock
+    ) -> None:
+        channel = webhook(receiver)
+        row = told(channel)
+        deliver_channel(channel.pk, clock)
+        outbox.resend(fresh(row))
+        clock.passes(seconds=1)
+        assert deliver_channel(channel.pk, clock) == Report()
+
+
+class Raising:
+    """A handler with a mistake in it."""
+
+    kind = "raising"
+
+    def problems(self, config: Mapping[str, Any], secrets: Mapping[str, Any]) -> list[str]:  # noqa: ARG002
+        return []
+
+    def deliver(self, message: Message, config: Mapping[str, Any], secrets: Mapping[str, Any]) -> Outcome:  # noqa: ARG002
+        raise LookupError(secrets["token"])
+
+
+class TestAChannelThatCannotWork:
+    def test_one_of_an_unknown_kind_waits_for_somebody_to_mend_it(
+        self, webhook: MakeChannel, receiver: Receiver, told: Told, clock: Clock
+    ) -> None:
+        channel = webhook(receiver)
+        row = told(channel)
+        Channel.objects.update(kind="pigeon")
+        assert deliver_channel(channel.pk, clock) == Report(failed=1)
+        assert "no channel of kind 'pigeon'" in fresh(row).last_error
+        Channel.objects.update(kind="webhook")
+        clock.passes(minutes=1)
+        assert deliver_channel(channel.pk, clock) == Report(delivered=1)
+
+    def test_so_does_one_whose_secret_cannot_be_read(
+        self, webhook: MakeChannel, receiver: Receiver, told: Told, clock: Clock, settings: Settings
+    ) -> None:
+        settings.MONITORING_ENCRYPTION_KEYS = ["the key of before"]
+        channel = webhook(receiver)
+        row = told(channel)
+        settings.MONITORING_ENCRYPTION_KEYS = ["the key of now"]
+        assert deliver_channel(channel.pk, clock) == Report(failed=1)
+        assert "MONITORING_ENCRYPTION_KEYS" in fresh(row).last_error
+        settings.MONITORING_ENCRYPTION_KEYS = ["the key of now", "the key of before"]
+        clock.passes(minutes=1)
+        assert deliver_channel(channel.pk, clock) == Report(delivered=1)
+
+    def test_one_that_raises_is_tried_again_and_its_secret_is_told_to_nobody(
+        self, told: Told, clock: Clock, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setitem(channels._HANDLERS, "raising", Raising())
+        channel = Channel.objects.create(name="odd", kind="raising", secrets={"token": "hidden"})
+        row = told(channel)
+        assert deliver_channel(channel.pk, clock) == Report(failed=1)
+        channel.refresh_from_db()
+        assert fresh(row).last_error == "the channel raised LookupError (its place is in the worker's log)"
+        assert "a channel raised LookupError at " in caplog.text
+        assert "hidden" not in caplog.text + fresh(row).last_error + channel.last_error
+
+    def test_no_secret_is_in_a_payload_an_error_or_a_log(
+        self, webhook: MakeChannel, receiver: Receiver, told: Told, clock: Clock, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        caplog.set_level("DEBUG")
+        channel = webhook(receiver)
+        row = told(channel)
+        receiver.will(faults.resets, faults.answers(500))
+        for _ in range(3):
+            deliver_channel(channel.pk, clock)
+            clock.passes(minutes=1)
+        channel.refresh_from_db()
+        assert fresh(row).status == "delivered"
+        everything = caplog.text + str(fresh(row).payload) + fresh(row).last_error + receiver.arrivals()[0].body["raw"]
+        assert SECRET not in everything
+        assert SECRET.removeprefix("whsec_") not in everything
+
+
+@pytest.mark.django_db(transaction=True)
+class TestSideBySide:
+    def test_several_runs_on_one_channel_send_everything_once_and_in_order(
+        self, webhook: MakeChannel, receiver: Receiver, told: Told
+    ) -> None:
+        channel = webhook(receiver)
+        rows = [told(channel, name=f"rule-{n}") for n in range(20)]
+        reports = _at_once(*[lambda: deliver_channel(channel.pk)] * 4)
+        assert sum(report.delivered for report in reports) == 20
+        assert receiver.ids() == [str(row.pk) for row in rows]
+
+    def test_a_claim_waits_for_another_that_is_not_yet_committed(
+        self, webhook: MakeChannel, receiver: Receiver, told: Told, clock: Clock
+    ) -> None:
+        channel = webhook(receiver)
+        row = told(channel)
+        claimed = threading.Event()
+
+        def slow() -> Notification | None:
+            with transaction.atomic():
+                mine = delivery._claim(channel.pk, clock())
+                claimed.set()
+                while not _waiting_for_a_lock():
+                    pass
+            return mine
+
+        assert _at_once(slow, lambda: delivery._claim(channel.pk, clock()), when=claimed.is_set) == [row, None]
+
+    def test_a_channel_that_hangs_does_not_delay_another(self, webhook: MakeChannel, receiver: Receiver, told: Told) -> None:
+        with Receiver() as stuck:
+            stuck.always(faults.hangs(stuck.released))
+            hanging, working = webhook(stuck, "stuck"), webhook(receiver)
+            row = told(hanging)
+            told(working, name="another-rule")
+
+            def meanwhile() -> Report:
+                report = deliver_channel(working.pk)
+                assert fresh(row).leased_until is not None  # the other is still at it
+                stuck.released.set()
+                return report
+
+            reports = _at_once(lambda: deliver_channel(hanging.pk), meanwhile, when=lambda: bool(stuck.attempts))
+        assert reports == [Report(failed=1), Report(delivered=1)]
+
+    def test_new_notifications_are_written_while_a_channel_sends(
+        self, webhook: MakeChannel, receiver: Receiver, told: Told
+    ) -> None:
+        channel = webhook(receiver)
+        told(channel)
+        receiver.will(faults.hangs(receiver.released))
+
+        def meanwhile() -> Report:
+            told(channel, name="another-rule")
+            assert deliver_channel(channel.pk) == Report()  # another run has the channel
+            receiver.released.set()
+            return Report()
+
+        _at_once(lambda: deliver_channel(channel.pk), meanwhile, when=lambda: bool(receiver.attempts))
+        assert Notification.objects.count() == 2
+
+    def test_a_run_whose_lease_ran_out_does_not_bury_what_another_delivered(
+        self, webhook: MakeChannel, receiver: Receiver, told: Told, clock: Clock
+    ) -> None:
+        channel = webhook(receiver)
+        row = told(channel)
+        slow = delivery._claim(channel.pk, clock())
+        assert slow is not None
+        clock.passes(seconds=61)
+        assert deliver_channel(channel.pk, clock) == Report(delivered=1)
+        delivery._record(slow, Rejected("too late"), clock(), Report())
+        assert fresh(row).status == "delivered"
+
+
+def _waiting_for_a_lock() -> bool:
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock'")
+        return bool(cursor.fetchone()[0])
+
+
+def _at_once(*runs: Callable[[], Any], when: Callable[[], bool] = lambda: True) -> list[Any]:
+    """Run each in a thread of its own, all but the first as soon as the condition holds; what they return."""
+    results: list[Any] = [None] * len(runs)
+    failures: list[BaseException] = []
+    ready = threading.Event()
+
+    def run(number: int) -> None:
+        try:
+            assert number == 0 or ready.wait(20)
+            results[number] = runs[number]()
+        except BaseException as error:
+            failures.append(error)
+        finally:
+            connection.close()
+
+    threads = [threading.Thread(target=run, args=(number,)) for number in range(len(runs))]
+    for thread in threads:
+        thread.start()
+    deadline = datetime.now(UTC) + timedelta(seconds=20)
+    while not when() and datetime.now(UTC) < deadline and threads[0].is_alive():
+        threads[0].join(0.01)
+    ready.set()
+    for thread in threads:
+        thread.join()
+    if failures:
+        raise failures[0]
+    return results

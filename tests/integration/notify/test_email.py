@@ -1,0 +1,113 @@
+"""Mail to a real server."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+from pytest_django import Settings
+
+from apps.monitoring.notify.channels.email.channel import EmailChannel
+from apps.monitoring.notify.channels.outcome import Delivered, Outcome, Rejected, Retry
+from apps.monitoring.notify.message import Message
+from tests.sinks.example import alert, message
+from tests.sinks.mailbox import Mailbox
+
+CONFIG = {"to": ["ops@example.com", "duty@example.com"], "from": "Monitoring <monitoring@example.com>"}
+
+
+def deliver(mailbox: Mailbox, sent: Message | None = None) -> Outcome:
+    return EmailChannel().deliver(sent or message(), CONFIG, {"url": mailbox.url})
+
+
+class TestTheMail:
+    def test_it_says_the_same_as_text_and_as_html(self, mailbox: Mailbox) -> None:
+        assert deliver(mailbox) == Delivered()
+        (mail,) = mailbox.arrivals()
+        assert mail.title == "[critical] error-rate-5m firing for airline"
+        assert mail.body["to"] == CONFIG["to"]
+        for part in ("text", "html"):
+            assert "error-rate-5m is firing for airline." in mail.body[part]
+            assert "https://runbooks.example/errors" in mail.body[part]
+
+    def test_it_is_named_by_the_notifications_id(self, mailbox: Mailbox) -> None:
+        sent = message()
+        deliver(mailbox, sent)
+        deliver(mailbox, sent)
+        assert [mail.headers["message-id"] for mail in mailbox.arrivals()] == [f"<{sent.id}@monitoring.example>"] * 2
+
+    def test_all_of_one_rule_is_one_thread(self, mailbox: Mailbox) -> None:
+        deliver(mailbox, message(kind="firing"))
+        deliver(mailbox, message(kind="resolved"))
+        firing, resolved = (mail.headers for mail in mailbox.arrivals())
+        assert firing["references"] == resolved["references"] == resolved["in-reply-to"]
+        assert re.fullmatch(r"<rule-[0-9a-f]{24}@monitoring\.example>", firing["references"])
+        assert firing["list-id"] == "Agent monitoring <alerts.monitoring.example>"
+
+    def test_a_tenants_name_adds_no_header_and_no_markup(self, mailbox: Mailbox) -> None:
+        evil = "a\r\nBcc: evil@example.com\r\n\r\n<script>alert(1)</script>"
+        assert deliver(mailbox, message(alerts=[alert(evil)], text=evil)) == Delivered()
+        (mail,) = mailbox.arrivals()
+        assert "bcc" not in mail.headers
+        assert mail.body["to"] == CONFIG["to"]
+        assert "<script>" not in mail.body["html"]
+
+    def test_it_goes_to_the_server_of_the_settings_unless_the_channel_has_its_own(
+        self, mailbox: Mailbox, settings: Settings
+    ) -> None:
+        settings.EMAIL_BACKEND = "django.core.mail.backends.smtp.EmailBackend"
+        settings.EMAIL_HOST, settings.EMAIL_PORT = "127.0.0.1", mailbox.port
+        settings.DEFAULT_FROM_EMAIL = "default@example.com"
+        assert EmailChannel().deliver(message(), {"to": ["ops@example.com"]}, {}) == Delivered()
+        assert mailbox.arrivals()[0].headers["from"] == "default@example.com"
+
+
+class TestTheServer:
+    def test_down_and_then_back(self, mailbox: Mailbox) -> None:
+        mailbox.down()
+        assert deliver(mailbox) == Retry("the mail server cannot be reached: Connection refused")
+        mailbox.up()
+        assert deliver(mailbox) == Delivered()
+
+    @pytest.mark.parametrize("stage", ["RCPT", "DATA"])
+    def test_a_refusal_for_now_is_tried_again(self, mailbox: Mailbox, stage: str) -> None:
+        mailbox.refusals[stage] = "451 come back later"
+        assert isinstance(deliver(mailbox), Retry)
+        mailbox.refusals.clear()
+        assert deliver(mailbox) == Delivered()
+
+    @pytest.mark.parametrize(("stage", "reply"), [("RCPT", "550 nobody of that name"), ("DATA", "554 not wanted")])
+    def test_a_refusal_for_good_is_not(self, mailbox: Mailbox, stage: str, reply: str) -> None:
+        mailbox.refusals[stage] = reply
+        outcome = deliver(mailbox)
+        assert isinstance(outcome, Rejected)
+        assert reply[:3] in outcome.reason
+
+    def test_a_password_stands_in_no_reason(self, mailbox: Mailbox) -> None:
+        url = f"smtp://someone:a-secret-password@127.0.0.1:{mailbox.port}"
+        outcome = EmailChannel().deliver(message(), CONFIG, {"url": url})  # this server offers no login
+        assert isinstance(outcome, Retry)
+        assert "a-secret-password" not in repr(outcome)
+
+
+class TestTheConfiguration:
+    @pytest.mark.parametrize(
+        ("config", "secrets"),
+        [
+            ({}, {}),
+            ({"to": "ops@example.com"}, {}),
+            ({"to": []}, {}),
+            ({"to": ["ops"]}, {}),
+            ({"to": ["ops@example.com\nBcc: evil@example.com"]}, {}),
+            ({"to": ["ops@example.com"], "from": "nobody"}, {}),
+            ({"to": ["ops@example.com"], "from": "A <a@example.com>\r\nBcc: evil@example.com"}, {}),
+            ({"to": ["ops@example.com"]}, {"url": "http://mail.example.com"}),
+            ({"to": ["ops@example.com"]}, {"url": "smtp://user:with/a/slash@mail.example.com"}),
+        ],
+    )
+    def test_what_cannot_work_is_a_problem_and_sends_nothing(self, config: dict[str, object], secrets: dict[str, str]) -> None:
+        assert EmailChannel().problems(config, secrets)
+        assert isinstance(EmailChannel().deliver(message(), config, secrets), Rejected)
+
+    def test_what_can_work_is_none(self) -> None:
+        assert EmailChannel().problems(CONFIG, {"url": "smtp+tls://user:password@mail.example.com:587"}) == []
