@@ -7,6 +7,7 @@ from pathlib import Path
 import environ
 from django.core.exceptions import ImproperlyConfigured
 
+from config.addresses import broker_beside
 from config.embedded.environment import STATE
 
 env = environ.Env()
@@ -90,7 +91,7 @@ REDIS_URL = _required("REDIS_URL", _REDIS_REMEDY)
 if not REDIS_URL.startswith(("redis://", "rediss://", "unix://")):
     msg = f"REDIS_URL is not the address of a Redis or Valkey server: {_REDIS_REMEDY}"
     raise ImproperlyConfigured(msg)
-CELERY_BROKER_URL = env.str("CELERY_BROKER_URL", default=REDIS_URL.rpartition("/")[0] + "/1")
+CELERY_BROKER_URL = env.str("CELERY_BROKER_URL", default=broker_beside(REDIS_URL))
 
 USE_TZ = True
 TIME_ZONE = "UTC"
@@ -143,6 +144,7 @@ SPECTACULAR_SETTINGS = {
     "SERVE_AUTHENTICATION": [],
     "SWAGGER_UI_DIST": "SIDECAR",
     "SWAGGER_UI_FAVICON_HREF": "SIDECAR",
+    "ENUM_NAME_OVERRIDES": {"DependencyState": "apps.monitoring.api.serializers.STATES"},
 }
 
 SENTRY_DSN = env.str("SENTRY_DSN", default="")
@@ -176,4 +178,4 @@ LOGGING = {
 if SENTRY_DSN:
     import sentry_sdk
 
-    sentry_sdk.init(dsn=SENTRY_DSN, send_default_pii=False, max_request_body_size="never")
+    sentry_sdk.init(dsn=SENTRY_DSN, send_default_pii=False, max_request_body_size="never", include_local_variables=False)

@@ -43,7 +43,10 @@ def table(name: str, rows: list[dict[str, Any]]) -> str:
     widths = [max(len(line[index]) for line in cells) for index in range(len(columns))]
     lines = [name]
     for line in cells:
-        first, *numbers = (cell.ljust(width) if index == 0 else cell.rjust(width) for index, (cell, width) in enumerate(zip(line, widths, strict=True)))
+        first, *numbers = (
+            cell.ljust(width) if index == 0 else cell.rjust(width)
+            for index, (cell, width) in enumerate(zip(line, widths, strict=True))
+        )
         lines.append("  ".join([first, *numbers]))
     return "\n".join(lines)
 

@@ -48,7 +48,12 @@ def _from_npm() -> str:
     (LOCAL / "package.json").write_text('{"type": "module", "private": true}')
     subprocess.run(["npm", "install", "--silent", "--no-audit", "--no-fund", NPM_PACKAGE], cwd=LOCAL, check=True)
     (LOCAL / "unpack.js").write_text(UNPACK)
-    environment = {**os.environ, "TMPDIR": str(LOCAL), "AWS_LAMBDA_FUNCTION_NAME": "unpack", "AWS_EXECUTION_ENV": "AWS_Lambda_nodejs20.x"}
+    environment = {
+        **os.environ,
+        "TMPDIR": str(LOCAL),
+        "AWS_LAMBDA_FUNCTION_NAME": "unpack",
+        "AWS_EXECUTION_ENV": "AWS_Lambda_nodejs20.x",
+    }
     unpacked = subprocess.run(["node", "unpack.js"], cwd=LOCAL, check=True, capture_output=True, text=True, env=environment)
     (LOCAL / "chromium").unlink(missing_ok=True)
     (LOCAL / "chromium").symlink_to(unpacked.stdout.strip())

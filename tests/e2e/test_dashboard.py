@@ -8,6 +8,7 @@ import pytest
 from django.contrib.auth import get_user_model
 from django.contrib.auth.models import User
 from playwright.sync_api import Page, expect
+from pytest_django.live_server_helper import LiveServer
 
 from apps.monitoring import get_agent_monitor
 from apps.monitoring.alerts import defaults
@@ -38,7 +39,7 @@ def record(tenant: str, number: int, at: float, milliseconds: float = 1_500.0) -
     assert flush_now()
 
 
-def test_a_one_time_link_shows_live_numbers_and_works_once(live_server, page: Page, staff: User) -> None:
+def test_a_one_time_link_shows_live_numbers_and_works_once(live_server: LiveServer, page: Page, staff: User) -> None:
     record("airline", 12, time.time())
     link = live_server.url + one_time_login_path(staff)
     page.goto(link)
@@ -51,12 +52,14 @@ def test_a_one_time_link_shows_live_numbers_and_works_once(live_server, page: Pa
     assert answer.status == 403
 
 
-def test_the_page_needs_a_member_of_staff(live_server, page: Page, stores: None) -> None:
+def test_the_page_needs_a_member_of_staff(live_server: LiveServer, page: Page, stores: None) -> None:
     page.goto(f"{live_server.url}/dashboard/")
     expect(page.locator("input[name=username]")).to_be_visible()
 
 
-def test_new_numbers_appear_without_a_reload_and_a_tenant_can_be_chosen(live_server, page: Page, staff: User) -> None:
+def test_new_numbers_appear_without_a_reload_and_a_tenant_can_be_chosen(
+    live_server: LiveServer, page: Page, staff: User
+) -> None:
     record("airline", 5, time.time())
     record("retail", 2, time.time())
     shards.roll_up_all(time.time() + 70, HotStore.from_conf())
@@ -69,13 +72,20 @@ def test_new_numbers_appear_without_a_reload_and_a_tenant_can_be_chosen(live_ser
     expect(total).to_have_text("5")
 
 
-def test_what_fires_is_shown_and_hostile_names_stay_text(live_server, page: Page, staff: User) -> None:
+def test_what_fires_is_shown_and_hostile_names_stay_text(live_server: LiveServer, page: Page, staff: User) -> None:
     defaults.create_missing()
     rule = AlertRule.objects.get(name="response-time-p95")
     hostile = "<img src=x onerror=alert(1)>"
     moment = "2026-01-05T00:00:00Z"
     Alert.objects.create(
-        rule=rule, rule_name=rule.name, tenant=hostile, severity="warning", since=moment, fired_at=moment, value=6_000, threshold=5_000
+        rule=rule,
+        rule_name=rule.name,
+        tenant=hostile,
+        severity="warning",
+        since=moment,
+        fired_at=moment,
+        value=6_000,
+        threshold=5_000,
     )
     page.goto(live_server.url + one_time_login_path(staff))
     expect(page.locator("#firing")).to_contain_text(f"response-time-p95 for {hostile}")

@@ -37,11 +37,7 @@ def stored(value: object, scale: int, *, negative: bool = False) -> int:
     Raises RefusedError: not_a_number, not_finite, negative, too_large, or unreadable when it raises by itself.
     """
     try:
-        number = _number(value)
-        # Before it is multiplied: what overflows there has a sign and a size here.
-        if abs(number) > MAX_STORED:
-            raise RefusedError("too_large" if number > 0 or negative else "negative")
-        scaled = round(number * scale)
+        scaled = _scaled(_number(value), scale, negative)
     except RefusedError:
         raise
     except Exception as error:  # a number of a foreign type may raise anything
@@ -51,6 +47,13 @@ def stored(value: object, scale: int, *, negative: bool = False) -> int:
     if abs(scaled) > MAX_STORED:
         raise RefusedError("too_large")
     return scaled
+
+
+def _scaled(number: int | float | Decimal, scale: int, negative: bool) -> int:
+    # Before it is multiplied: what overflows there has a sign and a size here.
+    if abs(number) > MAX_STORED:
+        raise RefusedError("too_large" if number > 0 or negative else "negative")
+    return round(number * scale)
 
 
 def _number(value: object) -> int | float | Decimal:
@@ -91,14 +94,17 @@ def moment(value: object, now: float) -> float:
     if value is None:
         return now
     try:
-        if isinstance(value, datetime):
-            when = (value if value.tzinfo else value.replace(tzinfo=UTC)).timestamp()
-        elif isinstance(value, Real) and not isinstance(value, bool):
-            when = float(value)
-        else:
-            raise RefusedError("timestamp")
+        when = _epoch(value)
     except Exception as error:  # a time zone of a foreign type may raise anything
         raise RefusedError("timestamp") from error
     if not now - MAX_PAST_SECONDS <= when <= now + MAX_FUTURE_SECONDS:
         raise RefusedError("timestamp")
     return when
+
+
+def _epoch(value: object) -> float:
+    if isinstance(value, datetime):
+        return (value if value.tzinfo else value.replace(tzinfo=UTC)).timestamp()
+    if isinstance(value, Real) and not isinstance(value, bool):
+        return float(value)
+    raise RefusedError("timestamp")
