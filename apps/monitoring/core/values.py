@@ -49,14 +49,14 @@ def stored(value: object, scale: int, *, negative: bool = False) -> int:
     return scaled
 
 
-def _scaled(number: int | float | Decimal, scale: int, negative: bool) -> int:
+def _scaled(number: float | Decimal, scale: int, negative: object) -> int:
     # Before it is multiplied: what overflows there has a sign and a size here.
     if abs(number) > MAX_STORED:
         raise RefusedError("too_large" if number > 0 or negative else "negative")
     return round(number * scale)
 
 
-def _number(value: object) -> int | float | Decimal:
+def _number(value: object) -> float | Decimal:
     """A finite number; numpy's are numbers too."""
     if isinstance(value, bool) or not isinstance(value, Real | Decimal):
         raise RefusedError("not_a_number")

@@ -241,7 +241,7 @@ def test_several_processes_at_once_count_everything_once(valkey: redis.Redis) ->
         try:
             while not stop.is_set():
                 shards.roll_up_all(AFTER, HotStore.from_conf())
-        except BaseException as error:  # noqa: BLE001 - shown by the test
+        except BaseException as error:
             errors.append(error)
         finally:
             connection.close()
@@ -301,7 +301,7 @@ def test_maintenance_makes_the_partitions_of_today_and_tomorrow() -> None:
 def test_partitions_are_made_at_every_end_of_month_and_year(resolution: Resolution) -> None:
     for day in ("2026-01-31", "2026-02-28", "2028-02-29", "2026-12-31", "2027-01-01"):
         moment = datetime.fromisoformat(f"{day}T23:59:59").replace(tzinfo=UTC)
-        name, start, end = partitions.bounds(resolution, moment)
+        _name, start, end = partitions.bounds(resolution, moment)
         assert start <= moment < end
         assert partitions.bounds(resolution, end)[1] == end
         partitions.ensure(resolution, moment)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 from dataclasses import asdict, replace
 
@@ -127,7 +128,7 @@ class LifeOfAnAlert(RuleBasedStateMachine):
     @invariant()
     def nobody_is_told_twice_within_a_cooldown(self) -> None:
         told = [minute for minute, notice in self.notices if notice is not Notice.RESOLVED]
-        assert all(later - earlier >= self.rule.cooldown for earlier, later in zip(told, told[1:], strict=False))
+        assert all(later - earlier >= self.rule.cooldown for earlier, later in itertools.pairwise(told))
 
     @invariant()
     def nobody_is_reminded_of_what_was_not_announced(self) -> None:

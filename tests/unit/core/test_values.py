@@ -61,7 +61,7 @@ def test_what_is_not_finite_is_refused_as_such(value: object) -> None:
     assert refusal(value) == "not_finite"
 
 
-@pytest.mark.parametrize("value", [-1, -0.001, Decimal("-1"), -(10**400)])
+@pytest.mark.parametrize("value", [-1, -0.001, Decimal(-1), -(10**400)])
 def test_a_negative_number_is_refused_as_such(value: object) -> None:
     assert refusal(value) == "negative"
 
