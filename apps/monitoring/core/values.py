@@ -51,7 +51,7 @@ def stored(value: object, scale: int, *, negative: bool = False) -> int:
 
 def _scaled(number: float | Decimal, scale: int, negative: object) -> int:
     # Before it is multiplied: what overflows there has a sign and a size here.
-    if abs(number) > MAX_STORED:
+    if not -MAX_STORED <= number <= MAX_STORED:
         raise RefusedError("too_large" if number > 0 or negative else "negative")
     return round(number * scale)
 
