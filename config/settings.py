@@ -7,22 +7,14 @@ from pathlib import Path
 import environ
 from django.core.exceptions import ImproperlyConfigured
 
+from config import variables
 from config.addresses import broker_beside
 from config.embedded.environment import STATE
 
 env = environ.Env()
 BASE_DIR = Path(__file__).resolve().parent.parent
 
-
-def _required(name: str, remedy: str) -> str:
-    value = env.str(name, default="")
-    if not value:
-        msg = f"{name} is not set: {remedy}"
-        raise ImproperlyConfigured(msg)
-    return str(value)
-
-
-SECRET_KEY = _required("SECRET_KEY", "put 50 or more random characters into the environment, and keep them")
+SECRET_KEY = variables.required("SECRET_KEY", "put 50 or more random characters into the environment, and keep them")
 DEBUG = env.bool("DEBUG", default=False)
 ALLOWED_HOSTS = env.list("ALLOWED_HOSTS", default=["localhost", "127.0.0.1", "[::1]"])
 CSRF_TRUSTED_ORIGINS = env.list("CSRF_TRUSTED_ORIGINS", default=[])
@@ -77,17 +69,17 @@ AUTH_PASSWORD_VALIDATORS = [
 ]
 
 _DATABASE_REMEDY = "such as postgresql://user:password@host:5432/name"
-if not _required("DATABASE_URL", _DATABASE_REMEDY).startswith(("postgresql://", "postgres://")):
+if not variables.required("DATABASE_URL", _DATABASE_REMEDY).startswith(("postgresql://", "postgres://")):
     msg = f"DATABASE_URL is not the address of a PostgreSQL database: {_DATABASE_REMEDY}"
     raise ImproperlyConfigured(msg)
 DATABASES = {"default": env.db("DATABASE_URL")}
 DATABASES["default"].setdefault("OPTIONS", {})["connect_timeout"] = 5
-DATABASES["default"]["CONN_MAX_AGE"] = env.int("CONN_MAX_AGE", default=60)
+DATABASES["default"]["CONN_MAX_AGE"] = variables.whole("CONN_MAX_AGE", 60)
 DATABASES["default"]["CONN_HEALTH_CHECKS"] = True
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 
 _REDIS_REMEDY = "such as redis://:password@host:6379/0"
-REDIS_URL = _required("REDIS_URL", _REDIS_REMEDY)
+REDIS_URL = variables.required("REDIS_URL", _REDIS_REMEDY)
 if not REDIS_URL.startswith(("redis://", "rediss://", "unix://")):
     msg = f"REDIS_URL is not the address of a Redis or Valkey server: {_REDIS_REMEDY}"
     raise ImproperlyConfigured(msg)
@@ -149,18 +141,19 @@ SPECTACULAR_SETTINGS = {
 
 SENTRY_DSN = env.str("SENTRY_DSN", default="")
 MONITORING_ENCRYPTION_KEYS = env.list("MONITORING_ENCRYPTION_KEYS", default=[])
-MONITORING_SHARDS = env.int("MONITORING_SHARDS", default=8)
-MONITORING_GRACE_SECONDS = env.float("MONITORING_GRACE_SECONDS", default=5.0)
-MONITORING_WRITE_MODE = env.str("MONITORING_WRITE_MODE", default="buffered")
-MONITORING_FLUSH_INTERVAL = env.float("MONITORING_FLUSH_INTERVAL", default=1.0)
-MONITORING_QUEUE_SIZE = env.int("MONITORING_QUEUE_SIZE", default=20_000)
-MONITORING_MAX_PENDING_SERIES = env.int("MONITORING_MAX_PENDING_SERIES", default=2_000_000)
-MONITORING_LABEL_CAP = env.int("MONITORING_LABEL_CAP", default=100)
-MONITORING_NOTIFY_MAX_AGE_SECONDS = env.int("MONITORING_NOTIFY_MAX_AGE_SECONDS", default=900)
+MONITORING_KEY_PREFIX = env.str("MONITORING_KEY_PREFIX", default="agentmon")
+MONITORING_SHARDS = variables.whole("MONITORING_SHARDS", 8, least=1)
+MONITORING_GRACE_SECONDS = variables.number("MONITORING_GRACE_SECONDS", 5.0)
+MONITORING_WRITE_MODE = variables.one_of("MONITORING_WRITE_MODE", "buffered", "direct")
+MONITORING_FLUSH_INTERVAL = variables.number("MONITORING_FLUSH_INTERVAL", 1.0, least=0.01)
+MONITORING_QUEUE_SIZE = variables.whole("MONITORING_QUEUE_SIZE", 20_000, least=1)
+MONITORING_MAX_PENDING_SERIES = variables.whole("MONITORING_MAX_PENDING_SERIES", 2_000_000, least=1)
+MONITORING_LABEL_CAP = variables.whole("MONITORING_LABEL_CAP", 100, least=1)
+MONITORING_NOTIFY_MAX_AGE_SECONDS = variables.whole("MONITORING_NOTIFY_MAX_AGE_SECONDS", 900)
 MONITORING_BASE_URL = env.str("MONITORING_BASE_URL", default="http://localhost:8000").rstrip("/")
-MONITORING_LOG_FORMAT = env.str("MONITORING_LOG_FORMAT", default="json")
+MONITORING_LOG_FORMAT = variables.one_of("MONITORING_LOG_FORMAT", "json", "ecs", "console")
 MONITORING_LOG_PATH = env.str("MONITORING_LOG_PATH", default="-")
-MONITORING_CONTENT_MODE = env.str("MONITORING_CONTENT_MODE", default="redacted")
+MONITORING_CONTENT_MODE = variables.one_of("MONITORING_CONTENT_MODE", "redacted", "full", "none")
 MONITORING_ALERT_EMAILS = env.list("MONITORING_ALERT_EMAILS", default=[])
 MONITORING_WEBHOOK_URL = env.str("MONITORING_WEBHOOK_URL", default="")
 MONITORING_WEBHOOK_SECRET = env.str("MONITORING_WEBHOOK_SECRET", default="")

@@ -7,7 +7,7 @@ import warnings
 from typing import Final
 
 from celery import Celery
-from celery.platforms import SecurityWarning
+from celery.exceptions import SecurityWarning
 
 # Root is what containers and CI run as; the tasks take JSON only, so nothing they receive is executed.
 warnings.filterwarnings("ignore", category=SecurityWarning)
@@ -18,6 +18,8 @@ QUEUES: Final = ("rollup", "alerts", "notifications", "maintenance")
 app = Celery("monitoring")
 app.config_from_object("django.conf:settings", namespace="CELERY")
 app.conf.update(
+    # A periodic task that somebody adds in the admin without a queue is run, too.
+    task_default_queue="maintenance",
     include=[f"workers.tasks.{queue}" for queue in QUEUES],
     task_routes={
         "monitoring.rollup*": {"queue": "rollup"},
@@ -31,6 +33,7 @@ app.conf.update(
     task_reject_on_worker_lost=True,
     worker_prefetch_multiplier=1,
     task_ignore_result=True,
+    result_expires=None,  # else beat gets an entry that cleans up results that nobody keeps
     task_soft_time_limit=240,
     task_time_limit=300,
     broker_connection_retry_on_startup=True,

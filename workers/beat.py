@@ -53,9 +53,7 @@ class Scheduler(DatabaseScheduler):  # type: ignore[misc]
             return False
 
     def _campaign(self) -> bool:
-        params = connection.get_connection_params()
-        known = {name: params[name] for name in ("dbname", "user", "password", "host", "port") if params.get(name)}
-        candidate = psycopg.connect(**known, autocommit=True, connect_timeout=5, application_name="agentmon beat")
+        candidate = _connect()
         row = candidate.execute("SELECT pg_try_advisory_lock(%s)", [_LOCK]).fetchone()
         if row is None or not row[0]:
             candidate.close()
@@ -67,3 +65,14 @@ class Scheduler(DatabaseScheduler):  # type: ignore[misc]
         self._schedule = None
         self._initial_read = True
         return True
+
+
+def _connect() -> psycopg.Connection[tuple[Any, ...]]:
+    """A connection like Django's, TLS and all, of which both ends notice soon when the other machine is gone."""
+    params = {**connection.get_connection_params(), "tcp_user_timeout": 10_000, "application_name": "agentmon beat"}
+    del params["cursor_factory"], params["context"]  # Django's own
+    own = psycopg.connect(**params, autocommit=True)
+    # Else Postgres would keep the lock of a machine that vanished for two hours.
+    for name, value in {"idle": "5", "interval": "5", "count": "3"}.items():
+        own.execute("SELECT set_config(%s, %s, false)", [f"tcp_keepalives_{name}", value])
+    return own

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import threading
 import time
 from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
@@ -207,7 +206,6 @@ class AgentMonitor:
 
 
 _monitors: dict[str, AgentMonitor] = {}
-_monitors_lock = threading.Lock()
 _MAX_MONITORS: Final = 50_000
 
 
@@ -219,10 +217,8 @@ def get_agent_monitor(tenant_id: str) -> AgentMonitor:
     if found is not None:
         return found
     monitor = AgentMonitor(tenant_id)
-    with _monitors_lock:
-        if len(_monitors) < _MAX_MONITORS:
-            monitor = _monitors.setdefault(tenant_id, monitor)
-    return monitor
+    # Without a lock, which a fork could leave taken for ever in the child: setdefault is one step, the bound need not be exact.
+    return _monitors.setdefault(tenant_id, monitor) if len(_monitors) < _MAX_MONITORS else monitor
 
 
 def _own(value: Any) -> Any:

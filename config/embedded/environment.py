@@ -8,7 +8,7 @@ import sys
 from pathlib import Path
 from typing import Final
 
-from config.embedded import servers
+from config.embedded import secret, servers
 from config.embedded.process import StartError
 
 STATE: Final = Path(os.environ.get("AGENTMON_STATE") or Path(__file__).resolve().parents[2] / ".local")
@@ -36,19 +36,10 @@ def prepare(arguments: list[str]) -> None:
     # Standard output belongs to the command; what the demo or a replay logs goes elsewhere.
     os.environ.setdefault("MONITORING_LOG_PATH", str(STATE / "agent.log") if private else "/dev/stderr")
     if private and not os.environ.get("SECRET_KEY"):
-        os.environ["SECRET_KEY"] = _secret_key()
+        os.environ["SECRET_KEY"] = secret.keep(STATE / "secret-key", lambda: secrets.token_urlsafe(50))
 
 
 def _needs_servers(arguments: list[str]) -> bool:
     if not arguments or arguments[0].startswith("-") or arguments[0] in _SERVERLESS:
         return False
     return "--help" not in arguments and "-h" not in arguments
-
-
-def _secret_key() -> str:
-    file = STATE / "secret-key"
-    if not file.exists():
-        STATE.mkdir(exist_ok=True)
-        file.touch(mode=0o600)
-        file.write_text(secrets.token_urlsafe(50))
-    return file.read_text()

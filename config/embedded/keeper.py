@@ -2,7 +2,8 @@
 
 Whoever uses the servers holds a shared lock on one file. The keeper looks twice a second whether anybody still does; when it
 gets the file for itself, it stops the servers and ends. So they live as long as their last user, whatever becomes of
-whom: a killed user's lock goes with it, a killed keeper's servers go with it (PDEATHSIG).
+whom: a killed user's lock goes with it, a killed keeper's servers go with it (PDEATHSIG), and when one server crashes the
+keeper stops the other and ends, so that whoever waits for the keeper (config.embedded.watch) knows.
 """
 
 from __future__ import annotations
@@ -23,6 +24,7 @@ from config.embedded.valkey import Valkey
 
 USERS_LOCK: Final = "servers.lock"
 KEEPER_LOCK: Final = "keeper.lock"
+KEEPER_LOG: Final = "keeper.log"
 STATE_FILE: Final = "servers.json"
 _LOOK_SECONDS: Final = 0.5
 
@@ -34,6 +36,7 @@ def main(state: Path) -> int:
         fcntl.flock(keeper_lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
         return 0  # another keeper is at it
+    (state / STATE_FILE).unlink(missing_ok=True)  # of a keeper that was killed
     for signum in (signal.SIGINT, signal.SIGHUP):
         signal.signal(signum, signal.SIG_IGN)  # Ctrl-C is for the users; the keeper goes when they are gone
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
@@ -42,15 +45,16 @@ def main(state: Path) -> int:
         for server in servers:
             server.start()
         _publish(state, {"database_url": servers[0].url, "redis_url": servers[1].url, "keeper": os.getpid()})
-        _wait_until_unused(state)
-    except (StartError, ServerMissingError) as error:
+        _wait_until_unused(state, servers)
+        return 1 if _crashed(servers) else 0
+    except (StartError, ServerMissingError, OSError) as error:
         _publish(state, {"error": str(error)})
         return 1
     finally:
-        (state / STATE_FILE).unlink(missing_ok=True) if servers[1].url else None
+        if servers[1].url:
+            (state / STATE_FILE).unlink(missing_ok=True)
         for server in reversed(servers):
             server.stop()
-    return 0
 
 
 def _publish(state: Path, content: dict[str, object]) -> None:
@@ -61,9 +65,9 @@ def _publish(state: Path, content: dict[str, object]) -> None:
     draft.rename(state / STATE_FILE)
 
 
-def _wait_until_unused(state: Path) -> None:
+def _wait_until_unused(state: Path, servers: tuple[Postgres, Valkey]) -> None:
     with (state / USERS_LOCK).open("a") as users:
-        while True:
+        while not _crashed(servers):
             time.sleep(_LOOK_SECONDS)
             try:
                 fcntl.flock(users, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -71,6 +75,14 @@ def _wait_until_unused(state: Path) -> None:
                 continue
             os.dup(users.fileno())  # kept to the end of the process: a new user waits until the servers are down
             return
+
+
+def _crashed(servers: tuple[Postgres, Valkey]) -> list[str]:
+    """The servers that ended although nobody stopped them."""
+    crashed = [type(server).__name__ for server in servers if not server.runs()]
+    for name in crashed:
+        print(f"the private {name} ended by itself; see {name.lower()}.log", file=sys.stderr, flush=True)
+    return crashed
 
 
 if __name__ == "__main__":

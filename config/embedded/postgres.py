@@ -16,7 +16,7 @@ from typing import Any, Final
 import psycopg
 from psycopg import sql
 
-from config.embedded import binaries
+from config.embedded import binaries, leftovers, secret
 from config.embedded.process import StartError, free_port, start, stop
 
 _USER: Final = "agentmon"
@@ -38,11 +38,14 @@ class Postgres:
         home = _home(self.state)
         as_user = _unprivileged()
         programs = _readable_programs(binaries.postgres_bin(), home)
-        password = _password(self.state)
+        password = secret.keep(self.state / "postgres-password", lambda: secrets.token_urlsafe(24))
         data = home / "postgres"
         env = {"PATH": os.environ.get("PATH", ""), "LC_ALL": "C.UTF-8", "TZ": "UTC"}
-        if not (data / "PG_VERSION").exists():
+        if not data.exists():
             self._initialise(programs, data, password, env, as_user)
+        if leftovers.end(data, "postgres", signal.SIGINT):
+            # Nobody is at the data any more: the pid in this file means nothing, after a power cut it may be any program's.
+            (data / "postmaster.pid").unlink(missing_ok=True)
         port = free_port()
         options = () if self.durable else _FAST
         self._process = start(
@@ -76,6 +79,10 @@ class Postgres:
             stop(self._process, signal.SIGINT)
             self._process = None
 
+    def runs(self) -> bool:
+        """Whether it was started, and neither stopped nor ended by itself."""
+        return self._process is not None and self._process.poll() is None
+
     def kill(self) -> None:
         """As a crash would."""
         if self._process is not None:
@@ -84,29 +91,31 @@ class Postgres:
             self._process = None
 
     def _initialise(self, programs: Path, data: Path, password: str, env: dict[str, str], as_user: dict[str, Any]) -> None:
-        if data.exists():
-            shutil.rmtree(data)  # begun but not finished: it holds nothing
-        data.mkdir(mode=0o700)
-        secret = data.parent / "initdb-password"
-        secret.touch(mode=0o600)
-        secret.write_text(password)
+        unfinished = data.with_name("postgres.new")
+        if unfinished.exists():
+            shutil.rmtree(unfinished)
+        unfinished.mkdir(mode=0o700)
+        password_file = data.parent / "initdb-password"
+        password_file.touch(mode=0o600)
+        password_file.write_text(password)
         if as_user:
-            os.chown(data, as_user["user"], as_user["group"])
-            os.chown(secret, as_user["user"], as_user["group"])
+            os.chown(unfinished, as_user["user"], as_user["group"])
+            os.chown(password_file, as_user["user"], as_user["group"])
         try:
             subprocess.run(
                 [
-                    programs / "initdb", "-D", data, "-U", _USER, "-A", "scram-sha-256", f"--pwfile={secret}",
+                    programs / "initdb", "-D", unfinished, "-U", _USER, "-A", "scram-sha-256", f"--pwfile={password_file}",
                     "-E", "UTF8", "--locale=C.UTF-8", "--no-instructions", *(() if self.durable else ("--no-sync",)),
                 ],
                 check=True, capture_output=True, text=True, cwd="/", env=env, **as_user,
             )  # fmt: skip
         except subprocess.CalledProcessError as error:
-            shutil.rmtree(data, ignore_errors=True)
             msg = f"initdb failed:\n{error.stderr}"
             raise StartError(msg) from error
         finally:
-            secret.unlink()
+            password_file.unlink()
+        # Only a finished folder gets the name: one that was interrupted looks like a cluster and would never start.
+        unfinished.rename(data)
 
 
 def _unprivileged() -> dict[str, Any]:
@@ -146,14 +155,6 @@ def _readable_programs(programs: Path, home: Path) -> Path:
         if libraries.exists():
             shutil.copytree(libraries, target.parent / libraries.name, symlinks=True, dirs_exist_ok=True)
     return target / "pginstall/bin"
-
-
-def _password(state: Path) -> str:
-    file = state / "postgres-password"
-    if not file.exists():
-        file.touch(mode=0o600)
-        file.write_text(secrets.token_urlsafe(24))
-    return file.read_text()
 
 
 def _connect(port: int, password: str, database: str = "postgres") -> psycopg.Connection[tuple[Any, ...]]:

@@ -9,7 +9,7 @@ import subprocess
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from config.embedded import binaries
+from config.embedded import binaries, leftovers, secret
 from config.embedded.process import answers, free_port, start, stop
 
 
@@ -28,19 +28,21 @@ class Valkey:
         self.state.mkdir(parents=True, exist_ok=True)
         data = self.state / "valkey"
         data.mkdir(exist_ok=True, mode=0o700)
-        password = _password(self.state)
+        program = binaries.valkey()
+        leftovers.end(data, program.name, signal.SIGTERM)
+        password = secret.keep(self.state / "valkey-password", lambda: secrets.token_urlsafe(24))
         self.port = port = self.port or free_port()
         config = data / "server.conf"
         config.touch(mode=0o600)
         config.write_text(f"requirepass {password}\n")
         self._process = start(
             [
-                binaries.valkey(), config, "--bind", "127.0.0.1", "--port", str(port), "--dir", data, "--appendonly", "yes",
+                program, config, "--bind", "127.0.0.1", "--port", str(port), "--dir", data, "--appendonly", "yes",
                 "--appendfsync", "everysec", "--save", "", "--maxmemory-policy", "noeviction",
                 "--hash-max-listpack-entries", "128", *self.options,
             ],
             self.state / "valkey.log",
-            lambda: answers(port, f"AUTH {password}\r\nPING\r\n".encode(), b"+OK"),
+            lambda: answers(port, f"AUTH {password}\r\nPING\r\n".encode(), b"+OK\r\n+PONG"),
             signal.SIGTERM,
         )  # fmt: skip
         self.url = f"redis://:{password}@127.0.0.1:{port}/0"
@@ -51,17 +53,13 @@ class Valkey:
             stop(self._process)
             self._process = None
 
+    def runs(self) -> bool:
+        """Whether it was started, and neither stopped nor ended by itself."""
+        return self._process is not None and self._process.poll() is None
+
     def kill(self) -> None:
         """As a crash would."""
         if self._process is not None:
             os.killpg(self._process.pid, signal.SIGKILL)
             self._process.wait()
             self._process = None
-
-
-def _password(state: Path) -> str:
-    file = state / "valkey-password"
-    if not file.exists():
-        file.touch(mode=0o600)
-        file.write_text(secrets.token_urlsafe(24))
-    return file.read_text()

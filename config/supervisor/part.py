@@ -1,7 +1,7 @@
 """Launcher of one part: `python -m config.supervisor.part -- command …`.
 
-Starts the command in a process group of its own, passes signals on, and takes the whole group down when the supervisor
-is gone, even by SIGKILL: it waits on the supervisor's pidfd (pidfd_open(2)) beside the command's own.
+Starts the command in a process group of its own and takes the whole group down when it is asked to stop, or when the
+supervisor is gone, even by SIGKILL: it waits on the supervisor's pidfd (pidfd_open(2)) beside the command's own.
 """
 
 from __future__ import annotations
@@ -11,44 +11,47 @@ import select
 import signal
 import subprocess
 import sys
-from types import FrameType
+from contextlib import suppress
 from typing import Final
 
 from config.embedded.process import die_with_parent
 
 SUPERVISOR: Final = "AGENTMON_SUPERVISOR_PID"
-_GRACE_SECONDS: Final = 10.0
+GRACE_SECONDS: Final = 4.0
+"""Less than the five seconds after which honcho would kill this launcher, and leave the command alone in the world."""
 
 
 def main(command: list[str]) -> int:
-    """Run the command until it ends or the supervisor does; returns its exit code."""
+    """Run the command until it ends, somebody asks to stop, or the supervisor is gone; returns its exit code."""
+    asked = _stop_requests()
     try:
         supervisor = os.pidfd_open(int(os.environ[SUPERVISOR]))
     except ProcessLookupError:
         return 1
     child = subprocess.Popen(command, start_new_session=True, preexec_fn=die_with_parent(signal.SIGTERM))
-
-    def stop(_signum: int, _frame: FrameType | None) -> None:
-        child.terminate()
-
-    signal.signal(signal.SIGTERM, stop)
-    signal.signal(signal.SIGINT, stop)
-    select.select([supervisor, os.pidfd_open(child.pid)], [], [])
+    select.select([asked, supervisor, os.pidfd_open(child.pid)], [], [])
     if child.poll() is None:
         child.terminate()
-    try:
-        child.wait(_GRACE_SECONDS)
-    finally:
-        _end_group(child.pid)
+    with suppress(subprocess.TimeoutExpired):
+        child.wait(GRACE_SECONDS)
+    _end_group(child.pid)
     return child.wait()
+
+
+def _stop_requests() -> int:
+    """A file descriptor that becomes readable with SIGTERM or SIGINT."""
+    readable, writable = os.pipe()
+    os.set_blocking(writable, False)
+    signal.set_wakeup_fd(writable)
+    for signum in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(signum, lambda *_: None)
+    return readable
 
 
 def _end_group(group: int) -> None:
     """Whatever the command left behind in its group ends too."""
-    try:
+    with suppress(ProcessLookupError):
         os.killpg(group, signal.SIGKILL)
-    except ProcessLookupError:
-        return
 
 
 if __name__ == "__main__":

@@ -17,10 +17,11 @@ from config.supervisor.part import SUPERVISOR
 ROOT: Final = Path(__file__).resolve().parents[2]
 
 
-def run(env: Mapping[str, str], without: frozenset[str] = frozenset()) -> int:
-    """Run every part of the Procfile until one ends or a signal comes; returns the exit code of the first that failed.
+def run(env: Mapping[str, str], without: frozenset[str] = frozenset(), more: Mapping[str, str] | None = None) -> int:
+    """Run every part of the Procfile, and some more, until one ends or a signal comes.
 
-    The programs of the virtual environment come first on PATH. Honcho passes SIGINT and SIGTERM on to the parts.
+    Returns the exit code of the first that ended, or what a shell would return for the signal (130, 143). The programs of
+    the virtual environment come first on PATH. Honcho passes SIGINT and SIGTERM on to the parts.
     """
     complete = {
         **os.environ,
@@ -30,7 +31,8 @@ def run(env: Mapping[str, str], without: frozenset[str] = frozenset()) -> int:
         "PYTHONUNBUFFERED": "1",
     }
     manager = Manager()
-    for name, command in parse_procfile((ROOT / "Procfile").read_text()).processes.items():
+    commands = {**parse_procfile((ROOT / "Procfile").read_text()).processes, **(more or {})}
+    for name, command in commands.items():
         if name not in without:
             launcher = f"exec {shlex.quote(sys.executable)} -m config.supervisor.part -- sh -c {shlex.quote('exec ' + command)}"
             manager.add_process(name, launcher, env=complete, cwd=str(ROOT))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -15,7 +16,10 @@ import psycopg
 import pytest
 import redis
 
-from tests.e2e.parts import ROOT, eventually
+from config.embedded import leftovers
+from config.embedded.postgres import _home
+from config.embedded.servers import _kept
+from tests.e2e.parts import ROOT, eventually, manage
 
 USER = """
 import sys
@@ -55,13 +59,28 @@ def state(tmp_path: Path) -> Iterator[Path]:
     keeper = keeper_of(private)
     if keeper is not None:
         keeper.kill()
+    eventually("the servers ended", lambda: not _kept(private), 20)
+    elsewhere = data_folder(private).parent
+    if elsewhere != private:
+        leftovers.end(elsewhere / "postgres", "postgres", signal.SIGKILL)
+        shutil.rmtree(elsewhere)
 
 
 def keeper_of(state: Path) -> psutil.Process | None:
     try:
         return psutil.Process(json.loads((state / "servers.json").read_text())["keeper"])
-    except (FileNotFoundError, psutil.NoSuchProcess):
+    except (FileNotFoundError, KeyError, psutil.NoSuchProcess):
         return None
+
+
+def data_folder(state: Path) -> Path:
+    return _home(state) / "postgres"
+
+
+def bare_environment(state: Path) -> dict[str, str]:
+    """Of a person who has no servers."""
+    environment = {k: v for k, v in os.environ.items() if k not in {"DATABASE_URL", "REDIS_URL", "SECRET_KEY"}}
+    return {**environment, "AGENTMON_STATE": str(state)}
 
 
 def answers(user: User) -> bool:
@@ -107,22 +126,78 @@ def test_what_was_stored_survives_a_killed_user_and_a_killed_keeper(state: Path)
     third.leave()
 
 
+def test_new_servers_do_not_start_beside_those_that_a_killed_keeper_leaves(state: Path) -> None:
+    user = User(state)
+    redis.Redis.from_url(user.redis_url).set("kept", 42)
+    keeper = keeper_of(state)
+    assert keeper is not None
+    keeper.kill()
+    again = User(state)
+    assert redis.Redis.from_url(again.redis_url, decode_responses=True).get("kept") == "42"
+    assert answers(again)
+    again.leave()
+    user.leave()
+
+
+@pytest.mark.parametrize("server", ["postgres", "valkey-server"])
+def test_when_one_server_crashes_the_other_stops_and_the_next_user_gets_both(state: Path, server: str) -> None:
+    user = User(state)
+    keeper = keeper_of(state)
+    assert keeper is not None
+    children = keeper.children()
+    next(child for child in children if child.name() == server).kill()
+    eventually("the keeper ended", lambda: keeper.status() == psutil.STATUS_ZOMBIE, 20)  # its parent, the user, does not look
+    assert not any(child.is_running() for child in children)
+    assert "ended by itself" in (state / "keeper.log").read_text()
+    again = User(state)
+    assert answers(again)
+    again.leave()
+    user.leave()
+
+
+def test_a_start_that_was_interrupted_does_not_spoil_the_next(state: Path) -> None:
+    unfinished = data_folder(state).with_name("postgres.new")
+    unfinished.mkdir(parents=True)
+    (unfinished / "PG_VERSION").write_text("18\n")
+    user = User(state)
+    assert answers(user)
+    user.leave()
+
+
+def test_after_a_power_cut_another_program_with_the_same_pid_is_not_taken_for_postgres(state: Path) -> None:
+    user = User(state)
+    user.leave()
+    eventually("the servers ended", lambda: not _kept(state), 20)
+    somebody = subprocess.Popen(["sleep", "300"], user="nobody" if os.geteuid() == 0 else None)
+    (data_folder(state) / "postmaster.pid").write_text(f"{somebody.pid}\n")
+    try:
+        again = User(state)
+        assert answers(again)
+        assert somebody.poll() is None
+        again.leave()
+    finally:
+        somebody.kill()
+        somebody.wait(10)
+
+
+def test_servers_that_cannot_start_are_one_clear_message(state: Path) -> None:
+    (state / "valkey").write_text("a file where the folder should be")
+    done = manage(bare_environment(state), "migrate")
+    assert done.returncode == 1
+    assert "the private servers cannot be used: " in done.stderr
+    assert str(state / "valkey") in done.stderr
+    assert "Traceback" not in done.stderr
+
+
 def test_a_command_without_addresses_starts_the_servers_and_stops_them_again(state: Path) -> None:
-    environment = {k: v for k, v in os.environ.items() if k not in {"DATABASE_URL", "REDIS_URL", "SECRET_KEY"}}
-    environment["AGENTMON_STATE"] = str(state)
-    done = subprocess.run(
-        [sys.executable, "manage.py", "migrate", "--verbosity=0"], cwd=ROOT, env=environment, capture_output=True, text=True, timeout=120
-    )
+    done = manage(bare_environment(state), "migrate", "--verbosity=0")
     assert done.returncode == 0, done.stderr
     assert "starting a private Postgres" in done.stderr
     eventually("the servers ended", lambda: keeper_of(state) is None, 20)
 
 
-def test_with_a_database_of_ones_own_a_missing_secret_is_one_clear_line(state: Path) -> None:
-    environment = {k: v for k, v in os.environ.items() if k != "SECRET_KEY"}
-    done = subprocess.run(
-        [sys.executable, "manage.py", "rollup"], cwd=ROOT, env=environment, capture_output=True, text=True, timeout=60
-    )
+def test_with_a_database_of_ones_own_a_missing_secret_is_one_clear_line() -> None:
+    done = manage({k: v for k, v in os.environ.items() if k != "SECRET_KEY"}, "rollup")
     assert done.returncode != 0
     assert done.stderr.strip().splitlines()[-1].endswith("put 50 or more random characters into the environment, and keep them")
     assert "Traceback" not in done.stderr

@@ -15,7 +15,8 @@ from apps.monitoring.core.clock import to_datetime
 from apps.monitoring.models import RollupBatch, ShardProgress
 from tests.celery_nodes.process import ProcessContainer
 from tests.e2e.parts import ROOT, environment_of_tests, eventually
-from tests.faults.test_rollup_killed import record
+from tests.integration.rollup.stored import send
+from tests.integration.rollup.test_rollup import some
 
 QUEUES = "rollup,alerts,notifications,maintenance"
 
@@ -34,7 +35,22 @@ def cluster(stores: None, valkey: redis.Redis, app: Celery, tmp_path: Path) -> I
     for number in range(2):
         folder = tmp_path / f"worker{number}"
         folder.mkdir()
-        argv = [sys.executable, "-m", "celery", "-A", "workers.app", "worker", "-n", f"w{number}@test", "-Q", QUEUES, "-c", "2", "-l", "info"]
+        argv = [
+            sys.executable,
+            "-m",
+            "celery",
+            "-A",
+            "workers.app",
+            "worker",
+            "-n",
+            f"w{number}@test",
+            "-Q",
+            QUEUES,
+            "-c",
+            "2",
+            "-l",
+            "info",
+        ]
         environment = {**environment_of_tests(), "PYTHONPATH": str(ROOT), "PYTHONUNBUFFERED": "1"}
         container = CeleryWorkerContainer(ProcessContainer(argv, folder, environment))
         nodes.append(CeleryTestWorker(container, app))
@@ -46,7 +62,7 @@ def cluster(stores: None, valkey: redis.Redis, app: Celery, tmp_path: Path) -> I
 
 
 def test_a_tick_is_fanned_out_and_every_shard_is_rolled_up_by_either_worker(cluster: CeleryWorkerCluster, app: Celery) -> None:
-    record()
+    send(*some(200))
     app.send_task("monitoring.rollup", queue="rollup")
     eventually("every shard has its watermark", lambda: ShardProgress.objects.count() == 8, 30)
     assert RollupBatch.objects.count() > 0
@@ -60,7 +76,7 @@ def test_a_worker_that_is_killed_is_replaced_by_the_other_and_by_itself(cluster:
     eventually("the other one took it", lambda: "monitoring.maintenance" in cluster[1].logs(), 20)
 
     cluster[1].kill()
-    record()
+    send(*some(200))
     app.send_task("monitoring.rollup", queue="rollup")
     cluster[0].restart()
     eventually("it is back and works", lambda: ShardProgress.objects.count() == 8, 40, cluster[0].logs)

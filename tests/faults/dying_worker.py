@@ -44,7 +44,7 @@ class DyingStore(HotStore):
             die()
 
 
-def watch(execute: Callable[..., Any], sql: str, params: Any, many: bool, context: dict[str, Any]) -> Any:
+def watch(execute: Callable[..., Any], sql: str, params: Any, many: Any, context: dict[str, Any]) -> Any:
     """Between the rows and the commit, and between the commit and everything after it."""
     is_proof = sql.startswith('INSERT INTO "monitoring_rollupbatch"')
     if is_proof and DIE_AT == "before the batch is noted":
@@ -52,9 +52,9 @@ def watch(execute: Callable[..., Any], sql: str, params: Any, many: bool, contex
     result = execute(sql, params, many, context)
     if is_proof and DIE_AT == "before the commit":
         die()
-    if sql.startswith('UPDATE "monitoring_shardprogress"') or sql.startswith('INSERT INTO "monitoring_shardprogress"'):
-        if DIE_AT == "before the watermark is committed":
-            die()
+    is_watermark = sql.startswith(('UPDATE "monitoring_shardprogress"', 'INSERT INTO "monitoring_shardprogress"'))
+    if is_watermark and DIE_AT == "before the watermark is committed":
+        die()
     return result
 
 

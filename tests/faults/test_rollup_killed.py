@@ -1,103 +1,215 @@
-"""A roll-up worker killed anywhere leaves, after the next run, the snapshots of an undisturbed run."""
+"""A roll-up that is killed, wherever it is: after the next run the snapshots are those of an undisturbed one."""
 
 from __future__ import annotations
 
+import os
+import random
+import signal
 import subprocess
 import sys
 import time
-from pathlib import Path
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
 
+import psycopg
 import pytest
 import redis
 
-from apps.monitoring.ingest.buffer import Buffer
-from apps.monitoring.ingest.flusher import Flusher
-from apps.monitoring.ingest.hotstore import HotStore
-from apps.monitoring.models import MetricSnapshot, RollupBatch, Series, ShardProgress
-from apps.monitoring.rollup import batches, shards
-from tests.e2e.parts import ROOT, environment_of_tests
+from apps.monitoring.query.source import watermark
+from tests.e2e.parts import ROOT, environment_of_tests, eventually
+from tests.integration.ingest.hot import MINUTE, interaction
+from tests.integration.rollup.stored import Row, roll_up, rows, send
+from tests.integration.rollup.test_rollup import clear, some
 
-START = 1_767_571_200.0
-POINTS = (
-    "before the seal",
-    "after the seal",
-    "before the batch is noted",
-    "before the commit",
-    "after the commit, before the drop leaves",
-    "after the drop",
-    "before the watermark is committed",
-)
+pytestmark = pytest.mark.usefixtures("stores")
 
-Rows = dict[tuple[str, str, str, str, int], tuple[object, ...]]
+Snapshots = dict[Row, tuple[Any, ...]]
 
-
-def record() -> None:
-    """Three minutes of four tenants, in two flushes of two writers."""
-    for writer in range(2):
-        buffer = Buffer(100)
-        flusher = Flusher(buffer, HotStore.from_conf(), 1_000_000)
-        for index in range(60):
-            arguments = {
-                "conversation_id": f"c{index % 7}", "customer_message": None, "agent_response": "yes", "model_used": f"m{index % 2}",
-                "confidence_score": 0.5, "processing_time_ms": 100.0 + 37 * index + writer, "token_usage": {"prompt_tokens": index, "completion_tokens": 2},
-                "estimated_cost": 0.001 * index, "handoff_triggered": index % 9 == 0, "handoff_reason": "asked", "intent": None, "errors": (),
-            }  # fmt: skip
-            buffer.merge([("agent_interaction", f"tenant-{index % 4}", time.time(), START + 60 * (index % 3), arguments)])
-        assert flusher.flush()
+POINTS = [
+    ("before seal", 1),
+    ("after seal", 1),
+    ("after read", 3),
+    ("before INSERT INTO monitoring_series", 2),
+    ('before INSERT INTO "monitoring_rollupbatch"', 2),  # the rows are copied, the batch is not noted
+    ('after INSERT INTO "monitoring_rollupbatch"', 3),  # noted and not committed
+    ("before drop", 2),  # committed and not dropped
+    ("after drop", 3),  # dropped, and the next batch is still there
+    ('before UPDATE "monitoring_shardprogress"', 1),
+    ('before INSERT INTO "monitoring_shardprogress"', 1),
+]
+LATE_POINTS = [
+    ("before DELETE FROM monitoring_metricsnapshot", 1),  # about to take back what an earlier batch wrote
+    ("after DELETE FROM monitoring_metricsnapshot", 2),
+    ('after INSERT INTO "monitoring_rollupbatch"', 1),
+    ("before drop", 1),
+]
 
 
-def rows() -> Rows:
-    return {
-        (row.series.tenant, row.series.metric, row.series.labels, str(row.ts), row.part): (
-            row.count, row.sum, row.min, row.max, None if row.data is None else bytes(row.data)
-        )
-        for row in MetricSnapshot.objects.select_related("series")
-    }  # fmt: skip
-
-
-def forget_everything(valkey: redis.Redis) -> None:
-    valkey.flushall()
-    for model in (MetricSnapshot, RollupBatch, ShardProgress, Series):
-        model.objects.all().delete()
-    batches.forget()
-
-
-@pytest.mark.parametrize("point", POINTS)
-def test_the_next_run_repairs_what_a_killed_worker_left(point: str, stores: None, valkey: redis.Redis, tmp_path: Path) -> None:
-    record()
-    shards.roll_up_all(time.time(), HotStore.from_conf())
-    undisturbed = rows()
-    assert len(undisturbed) > 100
-    forget_everything(valkey)
-
-    record()
-    environment = environment_of_tests(DIE_AT=point)
-    log = (tmp_path / "worker.log").open("wb")
-    worker = subprocess.Popen(
-        [sys.executable, "-m", "celery", "-q", "-A", "tests.faults.dying_worker", "worker", "-P", "solo", "-Q", "rollup", "-l", "warning"],
+def process(*arguments: object) -> subprocess.Popen[str]:
+    return subprocess.Popen(
+        [sys.executable, "-m", "tests.faults.dying", *map(str, arguments)],
         cwd=ROOT,
-        env=environment,
-        stdout=log,
-        stderr=log,
-        start_new_session=True,
+        env={**environment_of_tests(), "DJANGO_SETTINGS_MODULE": "config.settings"},
+        stderr=subprocess.PIPE,
+        text=True,
     )
+
+
+def dies(point: str, nth: int) -> None:
+    dying = process(point, nth)
+    _, said = dying.communicate(timeout=60)
+    assert dying.returncode == -signal.SIGKILL, said
+
+
+def undisturbed(valkey: redis.Redis, *parts: list[Any]) -> Snapshots:
+    """What one run after another makes of the parts when nobody kills them; the stores are empty after."""
+    for part in parts:
+        send(*part)
+        roll_up()
+    wanted = rows()
+    clear(valkey)
+    return wanted
+
+
+@pytest.mark.parametrize(("point", "nth"), POINTS)
+def test_the_next_run_repairs_what_a_kill_left(point: str, nth: int, valkey: redis.Redis) -> None:
+    events = some(200)
+    wanted = undisturbed(valkey, events)
+    send(*events)
+    if "UPDATE" in point:
+        roll_up(MINUTE * 60.0)  # there is a watermark to move
+    dies(point, nth)
+    roll_up()
+    assert rows() == wanted
+    assert watermark(8) is not None
+    assert [key for key in valkey.keys("*") if ":w:" not in key] == []
+
+
+@pytest.mark.parametrize(("point", "nth"), LATE_POINTS)
+def test_the_next_run_repairs_what_a_kill_left_of_late_records(point: str, nth: int, valkey: redis.Redis) -> None:
+    first, late = some(150, seed=1), some(150, seed=2)
+    wanted = undisturbed(valkey, first, late)
+    send(*first)
+    roll_up()
+    send(*late)
+    dies(point, nth)
+    roll_up()
+    assert rows() == wanted
+
+
+def test_killed_again_and_again_it_still_counts_everything_once(valkey: redis.Redis) -> None:
+    events = some(200)
+    wanted = undisturbed(valkey, events)
+    send(*events)
+    for point, nth in [
+        ("after seal", 3),
+        ('after INSERT INTO "monitoring_rollupbatch"', 2),
+        ("before drop", 1),
+        ("after drop", 2),
+    ]:
+        dies(point, nth)
+    roll_up()
+    assert rows() == wanted
+
+
+def test_killed_at_any_moment_while_records_keep_coming_it_counts_everything_once(valkey: redis.Redis) -> None:
+    generator = random.Random(5)
+    events = [interaction(n % 50, f"tenant-{n % 30}", MINUTE + n % 25) for n in range(3_000)]
+    wanted = undisturbed(valkey, events)
+    for part in range(6):
+        send(*events[part::6])
+        running = process("never", 1)
+        eventually_connected()
+        time.sleep(generator.uniform(0, 0.25))  # not a wait for anything: the moment of the kill is drawn
+        running.kill()
+        running.communicate()
+    roll_up()
+    assert rows() == wanted
+
+
+def eventually_connected() -> None:
+    from django.db import connection
+
+    def connected() -> bool:
+        with connection.cursor() as cursor:
+            cursor.execute(
+                "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid()"
+            )
+            return bool(cursor.fetchone()[0])
+
+    eventually("the process has connected to Postgres", connected, 30)
+
+
+@contextmanager
+def table_locked() -> Iterator[psycopg.Connection[Any]]:
+    with psycopg.connect(environment_of_tests()["DATABASE_URL"]) as connection:
+        connection.execute("LOCK TABLE monitoring_rollupbatch IN SHARE MODE")
+        yield connection
+        connection.rollback()
+
+
+def waiting(connection: psycopg.Connection[Any]) -> bool:
+    (count,) = connection.execute("SELECT count(*) FROM pg_locks WHERE NOT granted").fetchone() or (0,)
+    return bool(count)
+
+
+def test_killed_from_outside_while_it_waits_for_postgres(valkey: redis.Redis) -> None:
+    events = some(200)
+    wanted = undisturbed(valkey, events)
+    send(*events)
+    running = process("never", 1)
+    with table_locked() as lock:
+        eventually("the roll-up waits with its rows copied", lambda: waiting(lock), 30)
+        running.kill()
+        running.communicate()
+        assert running.returncode == -signal.SIGKILL
+    eventually("Postgres has given its locks back", free, 10)
+    roll_up()
+    assert rows() == wanted
+
+
+def free() -> bool:
+    from django.db import connection
+
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT count(*) FROM pg_locks WHERE locktype = 'advisory'")
+        return not cursor.fetchone()[0]
+
+
+def test_killed_from_outside_while_valkey_keeps_it_waiting(valkey: redis.Redis) -> None:
+    events = some(200)
+    wanted = undisturbed(valkey, events)
+    send(*events)
+    valkey.execute_command("CLIENT", "PAUSE", 20_000, "WRITE")
+    try:
+        running = process("never", 1)
+        eventually("a client of Valkey is blocked", lambda: int(valkey.info("clients")["blocked_clients"]) > 0, 30)
+        running.kill()
+        running.communicate()
+    finally:
+        valkey.execute_command("CLIENT", "UNPAUSE")
+    eventually("Postgres has given its locks back", free, 10)
+    roll_up()
+    assert rows() == wanted
+
+
+def test_a_killed_worker_of_celery_loses_and_repeats_nothing(valkey: redis.Redis, tmp_path: Any) -> None:
+    from tests.e2e.parts import Parts
     from workers.app import app
 
-    with app.connection_for_write(environment.get("CELERY_BROKER_URL") or broker(environment["REDIS_URL"])) as connection:
-        for shard in range(8):
-            app.send_task("monitoring.rollup_shard", args=[shard], queue="rollup", connection=connection)
-    try:
-        assert worker.wait(40) == -9, (tmp_path / "worker.log").read_text()
-    except subprocess.TimeoutExpired:
-        worker.kill()
-        pytest.fail(f"the worker lived on:\n{(tmp_path / 'worker.log').read_text()}")
-
-    for _ in range(2):
-        shards.roll_up_all(time.time(), HotStore.from_conf())
-    assert rows() == undisturbed
-    assert not [key for key in valkey.scan_iter("*:b:*")], "a batch was left in the hot store"
-    assert ShardProgress.objects.count() == 8
-
-
-def broker(url: str) -> str:
-    return url.rpartition("/")[0] + "/1"
+    events = some(200)
+    wanted = undisturbed(valkey, events)
+    send(*events)
+    ask: Callable[[], Any] = lambda: app.send_task("monitoring.rollup", queue="rollup")  # noqa: E731
+    with Parts(environment_of_tests(), tmp_path) as parts, table_locked() as lock:
+        parts.start("worker")
+        ask()
+        eventually("a worker waits with its rows copied", lambda: waiting(lock), 60, parts.told)
+        os.killpg(parts.running["worker"].pid, signal.SIGKILL)
+        parts.running["worker"].wait()
+        lock.rollback()
+        parts.start("worker")
+        ask()
+        eventually("everything is rolled up", lambda: rows() == wanted, 60, parts.told)
+    assert [key for key in valkey.keys("agentmon:*") if ":w:" not in key] == []

@@ -1,5 +1,10 @@
 """What ops edit and look up."""
 
+from django.contrib import admin
+
 from apps.monitoring.admin import alert, channel, machinery, notification, rule, token
+
+admin.site.site_header = admin.site.site_title = "Agent monitoring"
+admin.site.index_title = "Rules, channels, alerts"
 
 __all__ = ["alert", "channel", "machinery", "notification", "rule", "token"]

@@ -3,15 +3,27 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from typing import Any
 
 from django import forms
 from django.contrib import admin, messages
+from django.core.exceptions import ValidationError
 from django.db.models import QuerySet
-from django.http import HttpRequest
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import redirect
 
-from apps.monitoring.models import Channel
+from apps.monitoring.models import Channel, Notification
+from apps.monitoring.models.encrypted import SecretUnreadableError
 from apps.monitoring.notify import channels, outbox
+
+
+class WriteOnlyTextarea(forms.Textarea):
+    """Shows nothing of what was typed, not even beside an error of another field."""
+
+    def format_value(self, value: Any) -> str:  # noqa: ARG002 - the framework's signature
+        """Nothing."""
+        return ""
 
 
 class ChannelForm(forms.ModelForm):  # type: ignore[type-arg]
@@ -20,7 +32,7 @@ class ChannelForm(forms.ModelForm):  # type: ignore[type-arg]
     kind = forms.ChoiceField(choices=[(kind, kind) for kind in channels.KINDS])
     new_secrets = forms.CharField(
         required=False,
-        widget=forms.Textarea(attrs={"rows": 2, "autocomplete": "off"}),
+        widget=WriteOnlyTextarea(attrs={"rows": 2, "autocomplete": "off", "spellcheck": "false"}),
         help_text='JSON such as {"secret": "whsec_…"} or {"dsn": "https://…"}; empty keeps what is stored, {} removes it.',
     )
 
@@ -28,22 +40,36 @@ class ChannelForm(forms.ModelForm):  # type: ignore[type-arg]
         model = Channel
         fields = ("name", "kind", "config", "enabled", "is_default")
 
+    def clean_config(self) -> dict[str, Any]:
+        """An object; nothing is an empty one."""
+        return _object(self.cleaned_data["config"])
+
+    def clean_new_secrets(self) -> dict[str, Any] | None:
+        """An object of texts; None keeps what is stored."""
+        typed = self.cleaned_data["new_secrets"].strip()
+        if not typed:
+            return None
+        try:
+            secrets = _object(json.loads(typed))
+        except json.JSONDecodeError:
+            raise ValidationError("This is no JSON.") from None  # the parser would quote the secret
+        if not all(isinstance(value, str) for value in secrets.values()):
+            raise ValidationError("Each secret is a text.")
+        return secrets
+
     def clean(self) -> dict[str, Any]:
         """The kind says what is wrong."""
         cleaned = super().clean() or {}
-        secrets = self.instance.secrets
-        if cleaned.get("new_secrets"):
-            try:
-                secrets = json.loads(cleaned["new_secrets"])
-            except json.JSONDecodeError:
-                self.add_error("new_secrets", "This is no JSON.")
-            else:
-                if not isinstance(secrets, dict):
-                    self.add_error("new_secrets", "This is no JSON object.")
-        if not self.errors:
-            for problem in channels.get(cleaned["kind"]).problems(cleaned.get("config") or {}, secrets):
-                self.add_error(None, problem)
-            self.instance.secrets = secrets
+        if self.errors:
+            return cleaned
+        try:
+            secrets = self.instance.secrets if cleaned["new_secrets"] is None else cleaned["new_secrets"]
+        except SecretUnreadableError as error:
+            self.add_error("new_secrets", f"{error}; or type the secrets anew")
+            return cleaned
+        for problem in channels.get(cleaned["kind"]).problems(cleaned["config"], secrets):
+            self.add_error(None, problem)
+        self.instance.secrets = secrets
         return cleaned
 
 
@@ -53,17 +79,56 @@ class ChannelAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
 
     form = ChannelForm
     list_display = ("name", "kind", "enabled", "is_default", "last_success_at", "failing_since", "last_error")
+    list_filter = ("kind", "enabled")
+    search_fields = ("name",)
     readonly_fields = ("secrets_stored", "last_success_at", "failing_since", "last_error")
     actions = ("send_test",)
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[Channel]:
+        """Without the secrets: one that cannot be read any more must not hide the page where it is mended."""
+        return super().get_queryset(request).defer("secrets")
 
     @admin.display(description="secrets")
     def secrets_stored(self, channel: Channel) -> str:
         """Names only."""
-        return ", ".join(f"{name} is set" for name in channel.secrets) or "none"
+        try:
+            return ", ".join(f"{name} is set" for name in sorted(channel.secrets)) or "none"
+        except SecretUnreadableError as error:
+            return str(error)
 
-    @admin.action(description="Send a test notification")
+    @admin.action(description="Send a test notification", permissions=["change"])
     def send_test(self, request: HttpRequest, chosen: QuerySet[Channel]) -> None:
         """Through the outbox, like any other."""
         for channel in chosen:
+            self._test(request, channel)
+
+    def response_change(self, request: HttpRequest, obj: Channel) -> HttpResponse:
+        """The button of the channel's page saves and sends a test."""
+        if "_test" not in request.POST:
+            return super().response_change(request, obj)
+        self._test(request, obj)
+        return redirect(request.path)
+
+    def _test(self, request: HttpRequest, channel: Channel) -> None:
+        if channel.enabled:
             outbox.send_test(channel)
-        self.message_user(request, f"{len(chosen)} test notifications are on their way.", messages.SUCCESS)
+            self.message_user(request, f"A test is on its way to {channel}.", messages.SUCCESS)
+        else:
+            self.message_user(request, f"{channel} is not enabled, so nothing is sent to it.", messages.WARNING)
+
+    def get_deleted_objects(
+        self, objs: Sequence[Any] | QuerySet[Any], request: HttpRequest
+    ) -> tuple[list[Any], dict[Any, Any], set[str], list[str]]:
+        """What goes with the channels, counted: there may be thousands of notifications."""
+        goes = {"channels": len(objs), "notifications": Notification.objects.filter(channel__in=objs).count()}
+        missing = set() if self.has_delete_permission(request) else {"channel"}
+        return [str(channel) for channel in objs], goes, missing, []
+
+
+def _object(value: Any) -> dict[str, Any]:
+    """A JSON object. Raises ValidationError."""
+    if value is None:
+        return {}
+    if not isinstance(value, dict):
+        raise ValidationError('This is no JSON object, such as {"to": ["ops@example.com"]}.')
+    return value

@@ -2,24 +2,43 @@
 
 from __future__ import annotations
 
-from django.contrib import admin
-from django.db.models import Count, Q, QuerySet
-from django.http import HttpRequest
+from typing import Any
 
-from apps.monitoring.core.rules import Operator
-from apps.monitoring.models import AlertRule
+from django import forms
+from django.contrib import admin, messages
+from django.core.exceptions import ValidationError
+from django.db.models import Count, ManyToManyField, Q, QuerySet
+from django.forms import ModelMultipleChoiceField
+from django.http import HttpRequest
+from django.utils import timezone
+
+from apps.monitoring.core.rules import Operator, Statistic
+from apps.monitoring.models import AlertRule, Channel
+
+
+class AlertRuleForm(forms.ModelForm):  # type: ignore[type-arg]
+    """The model says what is wrong; here is only what a form makes of an empty field, or of an address without a scheme."""
+
+    runbook_url = forms.URLField(required=False, assume_scheme="https")
+
+    def clean_label_filter(self) -> Any:
+        """Nothing is no filter."""
+        value = self.cleaned_data["label_filter"]
+        return {} if value is None else value
 
 
 @admin.register(AlertRule)
 class AlertRuleAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
     """Thresholds and everything around them."""
 
+    form = AlertRuleForm
     list_display = ("name", "condition", "severity", "enabled", "firing", "error")
     list_filter = ("enabled", "severity", "metric")
-    list_editable = ("enabled",)
     search_fields = ("name", "description", "metric")
     readonly_fields = ("error", "error_since", "created_at", "updated_at")
     filter_horizontal = ("channels",)
+    actions = ("enable", "disable")
+    save_as = True
     fieldsets = (
         (None, {"fields": ("name", "description", "enabled", "severity")}),
         ("Condition", {"fields": ("metric", "statistic", "operator", "threshold", "window_minutes", "min_samples")}),
@@ -35,15 +54,51 @@ class AlertRuleAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
         rules: QuerySet[AlertRule] = super().get_queryset(request).annotate(firing_count=firing)
         return rules
 
+    def formfield_for_manytomany(
+        self,
+        db_field: ManyToManyField,  # type: ignore[type-arg]
+        request: HttpRequest,
+        **options: Any,
+    ) -> ModelMultipleChoiceField | None:  # type: ignore[type-arg]
+        """A channel whose secret cannot be read is a choice like any other."""
+        return super().formfield_for_manytomany(db_field, request, queryset=Channel.objects.defer("secrets"), **options)
+
     @admin.display(description="condition")
     def condition(self, rule: AlertRule) -> str:
         """In words."""
-        what = rule.metric if rule.statistic == "ratio" else f"{rule.statistic} of {rule.metric}"
+        what = rule.metric if rule.statistic == Statistic.RATIO else f"{rule.statistic} of {rule.metric}"
         symbol = Operator(rule.operator).symbol
-        return f"{what} {symbol} {rule.threshold:g} {rule.definition().unit} over {rule.window_minutes} min"
+        lasting = f", for {rule.for_minutes} min" if rule.for_minutes else ""
+        whom = f", {rule.tenant}" if rule.tenant else ""
+        limit = f"{rule.threshold:g} {rule.definition().unit}"
+        return f"{what} {symbol} {limit} over {rule.window_minutes} min{lasting}{whom}"
 
-    @admin.display(description="firing for")
-    def firing(self, rule: AlertRule) -> int:
+    @admin.display(description="firing for", ordering="firing_count")
+    def firing(self, rule: AlertRule) -> str:
         """How many tenants."""
         count: int = rule.firing_count  # type: ignore[attr-defined]
-        return count
+        return str(count or "nobody")
+
+    @admin.action(description="Enable", permissions=["change"])
+    def enable(self, request: HttpRequest, chosen: QuerySet[AlertRule]) -> None:
+        """Those that can work; the others say why not."""
+        for rule in chosen:
+            try:
+                rule.clean()
+            except ValidationError as error:
+                self.message_user(request, f"{rule} stays as it is: {'; '.join(error.messages)}", messages.ERROR)
+            else:
+                self._switch(request, rule, on=True)
+
+    @admin.action(description="Disable", permissions=["change"])
+    def disable(self, request: HttpRequest, chosen: QuerySet[AlertRule]) -> None:
+        """Whatever is wrong with them."""
+        for rule in chosen:
+            self._switch(request, rule, on=False)
+
+    def _switch(self, request: HttpRequest, rule: AlertRule, *, on: bool) -> None:
+        if rule.enabled == on:
+            return
+        AlertRule.objects.filter(pk=rule.pk).update(enabled=on, updated_at=timezone.now())
+        self.log_change(request, rule, "Enabled." if on else "Disabled.")
+        self.message_user(request, f"{rule} is {'enabled' if on else 'disabled'}.", messages.SUCCESS)

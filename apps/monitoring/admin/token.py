@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
-from django.contrib import admin, messages
-from django.http import HttpRequest
+from django.contrib import admin
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import render
+from django.utils.cache import add_never_cache_headers
 
 from apps.monitoring.models import ApiToken
 
@@ -14,15 +16,34 @@ from apps.monitoring.models import ApiToken
 class ApiTokenAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
     """Bound to one tenant, or to none."""
 
-    list_display = ("name", "tenant", "created_at", "last_used_at")
+    list_display = ("name", "tenant_or_all", "created_at", "last_used_at")
     fields = ("name", "tenant")
+    search_fields = ("name", "tenant")
+
+    @admin.display(description="tenant", ordering="tenant")
+    def tenant_or_all(self, token: ApiToken) -> str:
+        """Whose numbers it opens."""
+        return token.tenant or "all tenants"
 
     def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:  # noqa: ARG002 - Django's signature
         """A token is made and deleted, not changed."""
-        return obj is None
+        return False
 
     def save_model(self, request: HttpRequest, obj: ApiToken, form: Any, change: bool) -> None:  # noqa: ARG002, FBT001
-        """Make the secret, and show it once."""
+        """Make the secret."""
         made, secret = ApiToken.issue(obj.name, obj.tenant)
-        obj.pk = made.pk
-        messages.warning(request, f"The token, shown only now: {secret}")
+        obj.pk, obj.created_at = made.pk, made.created_at
+        obj.secret = secret  # type: ignore[attr-defined]  # for the one page that shows it
+
+    def response_add(self, request: HttpRequest, obj: ApiToken, post_url_continue: str | None = None) -> HttpResponse:  # noqa: ARG002
+        """Show the secret in this answer alone: it is in no cookie, no session and no redirect."""
+        context = {
+            **self.admin_site.each_context(request),
+            "title": "API token",
+            "opts": self.opts,
+            "token": obj,
+            "secret": obj.secret,  # type: ignore[attr-defined]
+        }
+        answer = render(request, "admin/monitoring/apitoken/issued.html", context)
+        add_never_cache_headers(answer)
+        return answer

@@ -17,7 +17,7 @@ from apps.monitoring.conf import conf
 from apps.monitoring.core import lifecycle
 from apps.monitoring.core.clock import SECONDS, to_datetime, to_minute
 from apps.monitoring.core.lifecycle import State
-from apps.monitoring.core.rules import NoData, Rule, Scope, judge
+from apps.monitoring.core.rules import MAX_WINDOW, NoData, Rule, Scope, judge
 from apps.monitoring.core.series import GLOBAL
 from apps.monitoring.models import AlertRule, AlertState, EvaluationProgress, RollupBatch
 from apps.monitoring.query.source import watermark
@@ -74,7 +74,7 @@ def _skip_silence(minute: int, until: int, rules: Sequence[AlertRule]) -> int:
     """The next minute in which anything can happen: `minute` itself, unless no rule has data or a state to end."""
     if AlertState.objects.exists() or any(rule.no_data == NoData.ALERT for rule in rules):
         return minute
-    reach = max((rule.window_minutes for rule in rules), default=1)
+    reach = min(max((rule.window_minutes for rule in rules), default=1), MAX_WINDOW)
     batches = RollupBatch.objects.filter(minute__gt=to_datetime(minute - reach), minute__lt=to_datetime(until))
     first = batches.aggregate(first=Min("minute"))["first"]
     return until if first is None else max(minute, to_minute(first))

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import logging
 from http import HTTPStatus
-from typing import Any
+from typing import Any, Final
 
 import redis
 from django.core.exceptions import PermissionDenied as DjangoPermissionDenied
-from django.db import DatabaseError
+from django.db import InterfaceError, OperationalError
 from django.http import Http404, HttpRequest, JsonResponse
 from rest_framework.exceptions import APIException
 from rest_framework.response import Response
@@ -18,7 +18,9 @@ from apps.monitoring.query.errors import HotStoreUnavailableError, RangeError, U
 
 _log = logging.getLogger(__name__)
 
-MEDIA_TYPE = "application/problem+json"
+MEDIA_TYPE: Final = "application/problem+json"
+_RETRY: Final = {503: {"Retry-After": "5"}}
+"""Seconds: what is away is looked for again about as often."""
 
 
 def details(status: int, detail: str, **more: Any) -> dict[str, Any]:
@@ -30,7 +32,7 @@ def handle(error: Exception, context: dict[str, Any]) -> Response:
     """The framework's exception handler."""
     known = _known(error)
     if known is not None:
-        return Response(details(*known), status=known[0], content_type=MEDIA_TYPE)
+        return Response(details(*known), status=known[0], content_type=MEDIA_TYPE, headers=_RETRY.get(known[0]))
     response = exception_handler(error, context)
     if response is None:
         _log.error("an API request failed", exc_info=error)
@@ -55,7 +57,7 @@ def _known(error: Exception) -> tuple[int, str] | None:
         return 403, "This is not allowed."
     if isinstance(error, HotStoreUnavailableError | redis.RedisError):
         return 503, "The hot store does not answer, so the numbers would be wrong. Try again."
-    if isinstance(error, DatabaseError):
+    if isinstance(error, OperationalError | InterfaceError):
         return 503, "The database does not answer. Try again."
     return None
 

@@ -1,8 +1,16 @@
-"""The shapes that the OpenAPI schema shows."""
+"""The shapes that the OpenAPI schema shows. A statistic without samples is null, never 0; a count is never null."""
 
 from __future__ import annotations
 
+from typing import Final
+
+from drf_spectacular.utils import inline_serializer
 from rest_framework import serializers
+from rest_framework.fields import Field
+
+PARTS: Final = ("database", "hot_store", "rollup", "evaluation", "tasks")
+"""What readiness depends on, by name; `tasks` is beat: whether the periodic tasks are run at all, and succeed."""
+STATES: Final = ("ok", "failing", "unknown")
 
 
 class ProblemSerializer(serializers.Serializer):  # type: ignore[type-arg]
@@ -14,48 +22,102 @@ class ProblemSerializer(serializers.Serializer):  # type: ignore[type-arg]
     detail = serializers.CharField()
 
 
-def _numbers(name: str, **fields: type[serializers.Field]) -> serializers.Serializer:  # type: ignore[type-arg]
-    """A block of numbers, each of which may be null: a statistic without samples is null, never 0."""
-    built = {key: field(allow_null=True) for key, field in fields.items()}
-    block: serializers.Serializer = type(name, (serializers.Serializer,), built)()  # type: ignore[type-arg]
-    return block
+class HealthSerializer(serializers.Serializer):  # type: ignore[type-arg]
+    """The process answers."""
+
+    status = serializers.ChoiceField(["ok"])
 
 
-_Float = serializers.FloatField
-_Int = serializers.IntegerField
-_Dict = serializers.DictField
+READINESS: Final = inline_serializer(
+    "Readiness",
+    {
+        "status": serializers.ChoiceField(["ok", "failing"]),
+        "dependencies": inline_serializer("Dependencies", {part: serializers.ChoiceField(STATES) for part in PARTS}),
+    },
+)
 
 
-class SummarySerializer(serializers.Serializer):  # type: ignore[type-arg]
-    """The summary. Response times in ms, costs in USD, rates as shares of 1."""
+def _count() -> Field:  # type: ignore[type-arg]
+    return serializers.IntegerField()
 
-    tenant = serializers.CharField(allow_null=True)
-    complete_until = serializers.DateTimeField(allow_null=True)
-    to = serializers.DateTimeField()
-    response_time = _numbers(
-        "ResponseTime", p50_ms=_Float, p95_ms=_Float, p99_ms=_Float, mean_ms=_Float, min_ms=_Float, max_ms=_Float,
-        sample_count=_Int,
-    )  # fmt: skip
-    token_usage = _numbers(
-        "TokenUsage", total_tokens=_Int, prompt_tokens=_Int, completion_tokens=_Int, avg_per_conversation=_Float,
-        conversation_count=_Int, interactions_without_tokens=_Int,
-    )  # fmt: skip
-    cost = _numbers(
-        "Cost", total_usd=_Float, avg_per_conversation_usd=_Float, avg_per_token_usd=_Float, by_model=_Dict,
-        unpriced_interactions=_Int,
-    )  # fmt: skip
-    handoff = _numbers("Handoff", total_handoffs=_Int, handoff_rate=_Float, by_reason=_Dict)
-    knowledge_base = _numbers(
-        "KnowledgeBase", total_searches=_Int, hit_rate=_Float, avg_results=_Float, avg_similarity_score=_Float
-    )
-    model_usage = serializers.DictField(child=_numbers("ModelUsage", count=_Int, share=_Float, cost_usd=_Float))
-    confidence = _numbers("Confidence", mean=_Float, p50=_Float, sample_count=_Int)
-    intents = serializers.ListField(child=_numbers("Intent", intent=serializers.CharField, count=_Int, share=_Float))
-    errors = _numbers("Errors", total=_Int, error_rate=_Float, by_operation=_Dict)  # type: ignore[assignment]
-    llm_calls = _numbers("LlmCalls", total=_Int, error_rate=_Float, p95_ms=_Float, by_provider=_Dict)
-    feedback = _numbers("Feedback", count=_Int, mean=_Float)
-    interactions = _numbers("Interactions", total=_Int, answered=_Int)
 
-    def get_fields(self) -> dict[str, serializers.Field]:  # type: ignore[type-arg]
-        """``from`` is a word of Python, so it cannot be an attribute."""
-        return {"from": serializers.DateTimeField(), **super().get_fields()}
+def _sum() -> Field:  # type: ignore[type-arg]
+    return serializers.IntegerField(allow_null=True)
+
+
+def _number() -> Field:  # type: ignore[type-arg]
+    return serializers.FloatField(allow_null=True)
+
+
+def _counts() -> Field:  # type: ignore[type-arg]
+    return serializers.DictField(child=_count())
+
+
+SUMMARY: Final = inline_serializer(
+    "Summary",
+    {
+        "tenant": serializers.CharField(allow_null=True, help_text="null: all tenants together."),
+        "from": serializers.DateTimeField(help_text="Start, included; whole minutes."),
+        "to": serializers.DateTimeField(help_text="End, not included."),
+        "complete_until": serializers.DateTimeField(allow_null=True, help_text="Every minute before is rolled up."),
+        "response_time": inline_serializer(
+            "ResponseTime",
+            {
+                **{f"{name}_ms": _number() for name in ("p50", "p95", "p99", "mean", "min", "max")},
+                "sample_count": _count(),
+            },
+        ),
+        "token_usage": inline_serializer(
+            "TokenUsage",
+            {
+                **{f"{kind}_tokens": _sum() for kind in ("total", "prompt", "completion")},
+                "avg_per_conversation": _number(),
+                "conversation_count": _count(),
+                "interactions_without_tokens": _count(),
+            },
+        ),
+        "cost": inline_serializer(
+            "Cost",
+            {
+                "total_usd": _number(),
+                "avg_per_conversation_usd": _number(),
+                "avg_per_token_usd": _number(),
+                "by_model": serializers.DictField(child=_number()),
+                "unpriced_interactions": _count(),
+            },
+        ),
+        "handoff": inline_serializer(
+            "Handoff", {"total_handoffs": _count(), "handoff_rate": _number(), "by_reason": _counts()}
+        ),
+        "knowledge_base": inline_serializer(
+            "KnowledgeBase",
+            {
+                "total_searches": _count(),
+                "hit_rate": _number(),
+                "avg_results": _number(),
+                "avg_similarity_score": _number(),
+            },
+        ),
+        "model_usage": serializers.DictField(
+            child=inline_serializer("ModelUsage", {"count": _count(), "share": _number(), "cost_usd": _number()})
+        ),
+        "confidence": inline_serializer("Confidence", {"mean": _number(), "p50": _number(), "sample_count": _count()}),
+        "intents": inline_serializer(
+            "Intent", {"intent": serializers.CharField(), "count": _count(), "share": _number()}, many=True
+        ),
+        "errors": inline_serializer("Errors", {"total": _count(), "error_rate": _number(), "by_operation": _counts()}),
+        "llm_calls": inline_serializer(
+            "LlmCalls",
+            {
+                "total": _count(),
+                "error_rate": _number(),
+                "p95_ms": _number(),
+                "by_provider": serializers.DictField(
+                    child=inline_serializer("ProviderCalls", {"count": _count(), "error_rate": _number(), "p95_ms": _number()})
+                ),
+            },
+        ),
+        "feedback": inline_serializer("Feedback", {"count": _count(), "mean": _number()}),
+        "interactions": inline_serializer("Interactions", {"total": _count(), "answered": _count()}),
+    },
+)

@@ -8,7 +8,8 @@ from apps.monitoring.api import problem, views
 
 urlpatterns = [
     path("api/v1/metrics/summary", views.SummaryView.as_view(), name="metrics-summary"),
-    path("healthz", views.healthz, name="healthz"),
-    path("readyz", views.readyz, name="readyz"),
-    re_path(r"^api/v1/.*$", problem.not_found),
+    path("healthz", views.HealthView.as_view(), name="healthz"),
+    path("readyz", views.ReadyView.as_view(), name="readyz"),
+    # The schema and its page have addresses of their own; a program that asks for anything else reads problem details.
+    re_path(r"^api/(?!(?:schema|docs)/?$)", problem.not_found),
 ]

@@ -5,9 +5,8 @@ from __future__ import annotations
 from django.contrib.auth import get_user_model, login
 from django.contrib.auth.models import User
 from django.contrib.auth.tokens import default_token_generator
-from django.core.exceptions import PermissionDenied
 from django.http import HttpRequest, HttpResponse
-from django.shortcuts import redirect
+from django.shortcuts import redirect, render
 from django.urls import reverse
 from django.utils.http import urlsafe_base64_decode, urlsafe_base64_encode
 from django.views.decorators.cache import never_cache
@@ -28,6 +27,6 @@ def one_time_login(request: HttpRequest, identity: str, token: str) -> HttpRespo
     except ValueError:
         user = None
     if user is None or not default_token_generator.check_token(user, token):
-        raise PermissionDenied("This link was used already, or is too old.")
+        return render(request, "monitoring/link_used.html", status=403)
     login(request, user, backend="django.contrib.auth.backends.ModelBackend")
     return redirect("dashboard")

@@ -1,6 +1,7 @@
-"""The agent service: one customer message in, one answer out, everything told to the monitor.
+"""The agent service of one tenant: one customer message in, one answer out, everything told to the monitor.
 
 This is how an agent of your own is instrumented: the monitor is called where things happen, and nothing else changes.
+The times are given because the agent lives in simulated time; in real time they are left out.
 """
 
 from __future__ import annotations
@@ -8,166 +9,186 @@ from __future__ import annotations
 import random
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from typing import Final
 
-from apps.monitoring.demo import documents, parameters
-from apps.monitoring.demo.context import ContextBuilder
-from apps.monitoring.demo.customer import Conversation
+from apps.monitoring.demo import parameters
+from apps.monitoring.demo.clock import Clock, Steps
+from apps.monitoring.demo.context import Context, ContextBuilder
+from apps.monitoring.demo.customer import Message
 from apps.monitoring.demo.incidents import Incident
 from apps.monitoring.demo.knowledge import Hit, KnowledgeBase
-from apps.monitoring.demo.provider import NAME, Completion, Provider, ProviderError
-from apps.monitoring.monitor import AgentMonitor, get_agent_monitor
+from apps.monitoring.demo.parameters import Behaviour
+from apps.monitoring.demo.provider import Completion, Provider, ProviderError
+from apps.monitoring.monitor import AgentMonitor
 
-_ATTEMPTS = 2
-_ANSWER = "Here is what I found: {document} Is there anything else I can do for you?"
+_ATTEMPTS: Final = 2
+_PAUSE_SECONDS: Final = 0.5
+"""Between two attempts of a call."""
+_FOUND: Final = "Here is what I found: {document} Is there anything else I can do for you?"
+_NOT_FOUND: Final = "I am afraid I found nothing about that. Could you put it in other words?"
+_HANDED_OVER: Final = "I am handing you over to a colleague, who reads what we wrote so far."
 
 
 @dataclass(slots=True)
-class _Answer:
+class _Reply:
     """What one turn came to."""
 
+    model: str
+    answered: bool = False
     completions: list[Completion] = field(default_factory=list)
     errors: list[dict[str, str]] = field(default_factory=list)
-    elapsed_ms: float = 0.0
-    text: str | None = None
+
+    def failed(self, operation: str, kind: str) -> None:
+        self.errors.append({"operation": operation, "type": kind})
 
 
 class AgentService:
-    """Answers the customers of every tenant."""
+    """Answers the customers of one tenant."""
 
-    def __init__(self, chance: random.Random) -> None:
+    def __init__(
+        self, behaviour: Behaviour, documents: Sequence[str], monitor: AgentMonitor, clock: Clock, chance: random.Random
+    ) -> None:
+        self._behaviour = behaviour
+        self._monitor = monitor
+        self._clock = clock
         self._chance = chance
-        self._knowledge = {tenant: KnowledgeBase(texts) for tenant, texts in documents.DOCUMENTS.items()}
-        self._empty = KnowledgeBase(())
-        self._context = ContextBuilder(chance)
-        self._provider = Provider(chance)
+        self._knowledge = KnowledgeBase(documents)
+        self._emptied = KnowledgeBase(())
+        self._context = ContextBuilder(behaviour, chance)
+        self._provider = Provider(behaviour, chance)
 
-    def answer(self, conversation: Conversation, asked_at: float, incident: Incident) -> float:
-        """Answer one message; returns the milliseconds it took. ``asked_at`` in epoch seconds."""
-        monitor = get_agent_monitor(conversation.tenant)
-        conversation.turn += 1
-        hits = self._search(monitor, conversation, asked_at, incident)
-        context = self._context.build(conversation.turn, hits)
-        monitor.log_and_record_context_build(
-            conversation_id=conversation.id,
-            components=context.components,
-            duration_ms=context.duration_ms,
-            timestamp=asked_at,
-        )
-        answer = _Answer(elapsed_ms=context.duration_ms)
-        model = parameters.DEAR_MODEL if incident.dear_model else parameters.NORMAL_MODEL
-        self._ask_model(monitor, conversation, model, asked_at, incident, answer, hits)
-        self._record(monitor, conversation, model, asked_at, incident, answer)
-        return answer.elapsed_ms
+    def answer(self, message: Message, incident: Incident) -> Steps[None]:
+        """Answer one message; it counts when the steps are through."""
+        asked_at = self._clock.now
+        hits = yield from self._search(message, incident)
+        context = yield from self._build_context(message, hits)
+        reply = yield from self._reply(message, context, incident)
+        confidence = self._confidence(message, hits)
+        reason = self._handoff(message, hits, confidence)
+        text = _words(message, hits) if reply.answered else None
+        self._record(message, reply, text, confidence, reason, asked_at)
 
-    def _search(self, monitor: AgentMonitor, conversation: Conversation, at: float, incident: Incident) -> Sequence[Hit]:
-        knowledge = self._empty if incident.knowledge_empty else self._knowledge[conversation.tenant]
-        hits = knowledge.search(conversation.question)
-        monitor.log_and_record_knowledge_search(
-            query=conversation.question,
+    def _search(self, message: Message, incident: Incident) -> Steps[list[Hit]]:
+        began = self._clock.now
+        hits = (self._emptied if incident.knowledge_empty else self._knowledge).search(message.text)
+        yield self._chance.uniform(0.003, 0.025)
+        self._monitor.log_and_record_knowledge_search(
+            query=message.text,
             result_count=len(hits),
             similarity_scores=[hit.similarity for hit in hits],
-            duration_ms=self._chance.uniform(3, 25),
-            conversation_id=conversation.id,
-            timestamp=at,
+            duration_ms=self._ms_since(began),
+            conversation_id=message.conversation_id,
+            timestamp=self._clock.now,
         )
         return hits
 
-    def _ask_model(  # noqa: PLR0913, PLR0917 - one turn has this many sides
-        self,
-        monitor: AgentMonitor,
-        conversation: Conversation,
-        model: str,
-        at: float,
-        incident: Incident,
-        answer: _Answer,
-        hits: Sequence[Hit],
-    ) -> None:
-        """One to three calls, each tried twice; without an answer the interaction has failed."""
-        calls = self._chance.choices((1, 2, 3), parameters.CALLS_PER_ANSWER)[0]
-        for _ in range(calls):
-            if not self._call(monitor, conversation, model, at, incident, answer, calls):
-                return
-        if self._chance.random() < parameters.TOOL_FAILURE:
-            answer.errors.append({"operation": "tool_lookup", "type": "ToolError"})
-        answer.text = _ANSWER.format(document=hits[0].document if hits else "nothing in the help pages.")
+    def _build_context(self, message: Message, hits: Sequence[Hit]) -> Steps[Context]:
+        began = self._clock.now
+        context = yield from self._context.build(message.turn, hits)
+        self._monitor.log_and_record_context_build(
+            conversation_id=message.conversation_id,
+            components=context.components,
+            duration_ms=self._ms_since(began),
+            timestamp=self._clock.now,
+        )
+        return context
 
-    def _call(  # noqa: PLR0913, PLR0917 - as above
-        self,
-        monitor: AgentMonitor,
-        conversation: Conversation,
-        model: str,
-        at: float,
-        incident: Incident,
-        answer: _Answer,
-        calls: int,
-    ) -> bool:
-        for _ in range(_ATTEMPTS):
+    def _reply(self, message: Message, context: Context, incident: Incident) -> Steps[_Reply]:
+        """As many model calls as the answer takes; one that fails for good leaves the message without an answer."""
+        reply = _Reply(parameters.DEAR_MODEL if incident.dear_model else parameters.NORMAL_MODEL)
+        while True:
+            completion = yield from self._call(message, context, reply, incident)
+            if completion is None:
+                return reply
+            reply.completions.append(completion)
+            if self._chance.random() >= self._behaviour.further_call * parameters.FURTHER_CALL_FACTOR:
+                break
+        if self._chance.random() < self._behaviour.tool_failure * parameters.TOOL_FAILURE_FACTOR:
+            reply.failed("tool_lookup", "ToolError")
+        reply.answered = True
+        return reply
+
+    def _call(self, message: Message, context: Context, reply: _Reply, incident: Incident) -> Steps[Completion | None]:
+        """One call, tried again when it fails."""
+        for attempt in range(_ATTEMPTS):
+            if attempt:
+                yield _PAUSE_SECONDS
+            began = self._clock.now
             try:
-                completion = self._provider.complete(model, incident, calls)
+                completion = yield from self._provider.complete(reply.model, context.tokens, incident)
             except ProviderError as error:
-                answer.elapsed_ms += error.duration_ms
-                answer.errors.append({"operation": "llm_call", "type": type(error).__name__})
-                monitor.log_and_record_llm_call(
-                    provider=NAME,
-                    model=model,
-                    duration_ms=error.duration_ms,
-                    error=error,
-                    conversation_id=conversation.id,
-                    timestamp=at + answer.elapsed_ms / 1_000,
-                )
-                continue
-            answer.elapsed_ms += completion.duration_ms
-            answer.completions.append(completion)
-            monitor.log_and_record_llm_call(
-                provider=NAME,
-                model=model,
-                duration_ms=completion.duration_ms,
-                prompt_tokens=completion.prompt_tokens,
-                completion_tokens=completion.completion_tokens,
-                cost=completion.cost_usd,
-                conversation_id=conversation.id,
-                timestamp=at + answer.elapsed_ms / 1_000,
-            )
-            return True
-        return False
+                reply.failed("llm_call", type(error).__name__)
+                self._record_call(message, reply.model, began, None, error)
+            else:
+                self._record_call(message, reply.model, began, completion, None)
+                return completion
+        return None
+
+    def _record_call(
+        self, message: Message, model: str, began: float, done: Completion | None, error: ProviderError | None
+    ) -> None:
+        self._monitor.log_and_record_llm_call(
+            provider=parameters.PROVIDERS[model],
+            model=model,
+            duration_ms=self._ms_since(began),
+            prompt_tokens=done.prompt_tokens if done else None,
+            completion_tokens=done.completion_tokens if done else None,
+            cost=done.cost_usd if done else None,
+            error=error,
+            conversation_id=message.conversation_id,
+            timestamp=self._clock.now,
+        )
+
+    def _confidence(self, message: Message, hits: Sequence[Hit]) -> float:
+        """Nothing like it was recorded: high with documents, middling without, low for who wants a human."""
+        if message.wants_human:
+            return self._chance.betavariate(2, 5)
+        return self._chance.betavariate(12, 2) if hits else self._chance.betavariate(4, 4)
+
+    def _handoff(self, message: Message, hits: Sequence[Hit], confidence: float) -> str | None:
+        """The reason of a handoff, or None."""
+        triggers = ["customer_request"] * message.wants_human + ["nothing_found"] * (not hits)
+        reason = triggers[-1] if message.wants_human else None
+        self._monitor.log_and_record_handoff_decision(
+            decision=message.wants_human,
+            conversation_id=message.conversation_id,
+            confidence=confidence,
+            triggers=triggers,
+            reason=reason,
+            timestamp=self._clock.now,
+        )
+        return reason
 
     def _record(
-        self,
-        monitor: AgentMonitor,
-        conversation: Conversation,
-        model: str,
-        asked_at: float,
-        incident: Incident,
-        answer: _Answer,
+        self, message: Message, reply: _Reply, text: str | None, confidence: float, reason: str | None, asked_at: float
     ) -> None:
-        when = asked_at + answer.elapsed_ms / 1_000
-        share = max(parameters.HANDOFF_SHARE, incident.handoff_share)
-        conversation.handed_over = conversation.wants_human < share
-        confidence = self._chance.betavariate(2, 5) if conversation.handed_over else self._chance.betavariate(12, 2)
-        reason = "customer_request" if conversation.handed_over else None
-        monitor.log_and_record_handoff_decision(
-            decision=conversation.handed_over,
-            conversation_id=conversation.id,
-            confidence=confidence,
-            triggers=["customer_request"] if conversation.handed_over else [],
-            reason=reason,
-            timestamp=when,
-        )
-        prompt = sum(completion.prompt_tokens for completion in answer.completions)
-        completion_tokens = sum(completion.completion_tokens for completion in answer.completions)
-        used = bool(answer.completions)
-        monitor.log_and_record_interaction(
-            conversation_id=conversation.id,
-            customer_message=conversation.question,
-            agent_response=answer.text,
-            model_used=model,
-            confidence_score=confidence if answer.text else None,
-            processing_time_ms=answer.elapsed_ms,
-            token_usage={"prompt_tokens": prompt, "completion_tokens": completion_tokens} if used else None,
-            estimated_cost=sum(completion.cost_usd for completion in answer.completions) if used else None,
-            handoff_triggered=conversation.handed_over,
+        used = reply.completions
+        usage = {
+            "prompt_tokens": sum(each.prompt_tokens for each in used),
+            "completion_tokens": sum(each.completion_tokens for each in used),
+        }
+        self._monitor.log_and_record_interaction(
+            conversation_id=message.conversation_id,
+            customer_message=message.text,
+            agent_response=text,
+            model_used=reply.model,
+            confidence_score=confidence if reply.answered else None,
+            processing_time_ms=self._ms_since(asked_at),
+            # Nothing came back: what it used is unknown, not 0.
+            token_usage={**usage, "total_tokens": sum(usage.values())} if used else None,
+            estimated_cost=round(sum(each.cost_usd for each in used), 9) if used else None,
+            handoff_triggered=message.wants_human,
             handoff_reason=reason,
-            intent=conversation.intent,
-            errors=answer.errors,
-            timestamp=when,
+            intent=message.intent,
+            errors=reply.errors,
+            timestamp=self._clock.now,
         )
+
+    def _ms_since(self, began: float) -> float:
+        return round((self._clock.now - began) * 1_000, 3)
+
+
+def _words(message: Message, hits: Sequence[Hit]) -> str:
+    if message.wants_human:
+        return _HANDED_OVER
+    return _FOUND.format(document=hits[0].document) if hits else _NOT_FOUND

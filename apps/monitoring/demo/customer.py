@@ -1,11 +1,13 @@
-"""Who asks: a conversation of several turns, its intent, its patience."""
+"""Who asks: conversations of several messages, what they are about, how they end."""
 
 from __future__ import annotations
 
 import random
 from dataclasses import dataclass
 
-from apps.monitoring.demo import documents, parameters
+from apps.monitoring.demo import parameters
+from apps.monitoring.demo.incidents import Incident
+from apps.monitoring.demo.questions import ODD, QUESTIONS
 
 
 @dataclass(slots=True)
@@ -15,39 +17,89 @@ class Conversation:
     id: str
     tenant: str
     intent: str
-    question: str
     turns: int
-    wants_human: float
+    """How many messages it has, unless it ends with a human before."""
+    patience: float
+    """0 to 1, evenly: who is below the share of those who want a human wants one."""
     turn: int = 0
+    """Messages so far."""
     handed_over: bool = False
 
 
-class Customers:
-    """Draws conversations; the same seed draws the same ones."""
+@dataclass(frozen=True, slots=True)
+class Message:
+    """One message of a customer."""
 
-    def __init__(self, chance: random.Random) -> None:
+    conversation_id: str
+    turn: int
+    text: str
+    intent: str
+    wants_human: bool
+
+
+class Customers:
+    """Draws what customers do; the same source of chance draws the same."""
+
+    def __init__(self, chance: random.Random, series: str) -> None:
         self._chance = chance
+        self._series = series
+        self._number = 0
 
     def arrive(self, tenant: str) -> Conversation:
         """A new customer of a tenant."""
-        intent, wording = self._chance.choice(documents.QUESTIONS[tenant])
-        number = self._chance.randrange(10**6)
-        question = wording.format(mail=f"customer{number}@example.com", phone=f"+1 202 555 {number % 10_000:04d}")
-        if self._chance.random() < 0.06:  # noqa: PLR2004 - one question in sixteen is beyond the documents
-            intent, question = "other", documents.ODD_QUESTION
+        self._number += 1
         return Conversation(
-            id=f"{self._chance.getrandbits(64):016x}",
+            id=f"{tenant}-{self._series}-{self._number}",
             tenant=tenant,
-            intent=intent,
-            question=question,
-            turns=self._chance.choice(parameters.TURNS),
-            wants_human=self._chance.random(),
+            intent=self._intent(tenant),
+            turns=self._chance.choice(parameters.BEHAVIOURS[tenant].turns),
+            patience=self._chance.random(),
         )
 
-    def thinks(self) -> float:
+    def underway(self, tenant: str) -> Conversation:
+        """A customer who is in the middle of a talk: long talks are met more often than short ones."""
+        conversation = self.arrive(tenant)
+        turns = parameters.BEHAVIOURS[tenant].turns
+        (conversation.turns,) = self._chance.choices(turns, turns)
+        conversation.turn = self._chance.randrange(conversation.turns)
+        return conversation
+
+    def ask(self, conversation: Conversation, incident: Incident) -> Message:
+        """The next message; with it the conversation is handed over when the customer wants a human."""
+        conversation.turn += 1
+        if conversation.turn > 1 and self._chance.random() < parameters.NEW_SUBJECT:
+            conversation.intent = self._intent(conversation.tenant)
+        odd = self._chance.random() < parameters.ODD_SHARE
+        wording = self._chance.choice(ODD if odd else QUESTIONS[conversation.tenant][conversation.intent])
+        return Message(
+            conversation_id=conversation.id,
+            turn=conversation.turn,
+            text=self._filled(wording),
+            intent="other" if odd else conversation.intent,
+            wants_human=self._wants_human(conversation, incident),
+        )
+
+    def think(self) -> float:
         """Seconds until the next message."""
         return self._chance.uniform(*parameters.THINK_SECONDS)
 
-    def satisfaction(self, conversation: Conversation) -> float:
-        """Stars, 1 to 5."""
+    def stars(self, conversation: Conversation) -> float | None:
+        """1 to 5, or None from who does not rate."""
+        if self._chance.random() >= parameters.STARS_SHARE:
+            return None
         return float(self._chance.choice((1, 2, 3) if conversation.handed_over else (3, 4, 5, 5)))
+
+    def _intent(self, tenant: str) -> str:
+        return self._chance.choice(tuple(QUESTIONS[tenant]))
+
+    def _filled(self, wording: str) -> str:
+        number = self._chance.randrange(10**6)
+        return wording.format(
+            mail=f"customer{number}@example.com", phone=f"+1 202 555 {number % 10_000:04d}", order=f"A{number:06d}"
+        )
+
+    @staticmethod
+    def _wants_human(conversation: Conversation, incident: Incident) -> bool:
+        last = conversation.turn == conversation.turns
+        recorded = parameters.BEHAVIOURS[conversation.tenant].handoff_share if last else 0.0
+        return conversation.patience < max(min(recorded, parameters.HANDOFF_CEILING), incident.handoff_share)

@@ -12,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 _WORD: Final = re.compile(r"[a-z]{3,}")
-MIN_SIMILARITY: Final = 0.08
+MIN_SIMILARITY: Final = 0.1
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,25 +24,27 @@ class Hit:
 
 
 class KnowledgeBase:
-    """TF-IDF vectors of documents, compared by their cosine (Salton and Buckley, 1988)."""
+    """TF-IDF vectors of documents, compared by their cosine.
+
+    Method: Salton and Buckley, "Term-weighting approaches in automatic text retrieval", 1988: logarithmic term
+    frequency times inverse document frequency, normalised to length 1.
+    """
 
     def __init__(self, documents: Sequence[str]) -> None:
-        self._documents = list(documents)
-        words = [_words(document) for document in self._documents]
-        self._columns = {word: column for column, word in enumerate(sorted({w for bag in words for w in bag}))}
-        found_in = Counter(word for bag in words for word in bag)
-        self._weights = np.array([np.log(1 + len(words) / found_in[word]) for word in self._columns])
-        self._matrix = np.array([self._vector(bag) for bag in words]) if words else np.empty((0, 0))
+        self._documents = tuple(documents)
+        bags = [_words(document) for document in self._documents]
+        found_in = Counter(word for bag in bags for word in bag)
+        self._columns = {word: column for column, word in enumerate(sorted(found_in))}
+        self._weights = np.array([np.log(len(bags) / found_in[word]) for word in self._columns])
+        self._matrix = np.array([self._vector(bag) for bag in bags])
 
     def search(self, query: str, limit: int = 3) -> list[Hit]:
         """The most similar documents, best first; none when nothing is similar."""
         if not self._documents:
             return []
         similarities = self._matrix @ self._vector(_words(query))
-        best = np.argsort(-similarities)[:limit]
-        return [
-            Hit(self._documents[index], float(similarities[index])) for index in best if similarities[index] >= MIN_SIMILARITY
-        ]
+        best = np.argsort(-similarities, kind="stable")[:limit]
+        return [Hit(self._documents[i], float(similarities[i])) for i in best if similarities[i] >= MIN_SIMILARITY]
 
     def _vector(self, bag: Counter[str]) -> npt.NDArray[np.float64]:
         vector = np.zeros(len(self._columns))
@@ -55,4 +57,5 @@ class KnowledgeBase:
 
 
 def _words(text: str) -> Counter[str]:
-    return Counter(_WORD.findall(text.lower()))
+    """Words of three letters and more; the plural's s goes, so that "seats" finds "seat"."""
+    return Counter(word.removesuffix("s") for word in _WORD.findall(text.lower()))

@@ -2,52 +2,56 @@
 
 from __future__ import annotations
 
-import math
 import random
 from dataclasses import dataclass
-from typing import Final
 
 from apps.monitoring.demo import parameters
+from apps.monitoring.demo.clock import Steps
 from apps.monitoring.demo.incidents import Incident
-
-NAME: Final = "openai"
-TIMEOUT_MS: Final = 30_000.0
+from apps.monitoring.demo.parameters import Behaviour
 
 
 class ProviderError(Exception):
-    """The model answered with an error; ``duration_ms`` passed until then."""
+    """A call that failed."""
 
-    def __init__(self, duration_ms: float) -> None:
-        super().__init__("the language model is overloaded")
-        self.duration_ms = duration_ms
+
+class RateLimitError(ProviderError):
+    """The provider refused the call."""
+
+
+class DeadlineError(ProviderError):
+    """The provider took too long."""
 
 
 @dataclass(frozen=True, slots=True)
 class Completion:
-    """An answer and what it took."""
+    """What an answered call used."""
 
-    duration_ms: float
     prompt_tokens: int
     completion_tokens: int
     cost_usd: float
 
 
 class Provider:
-    """One model."""
+    """One tenant's access to language models."""
 
-    def __init__(self, chance: random.Random) -> None:
+    def __init__(self, behaviour: Behaviour, chance: random.Random) -> None:
+        self._behaviour = behaviour
         self._chance = chance
 
-    def complete(self, model: str, incident: Incident, calls: int) -> Completion:
-        """One of several calls for an answer. Raises ProviderError."""
-        seconds = self._chance.lognormvariate(parameters.CALL_LOG_MEAN, parameters.CALL_LOG_SIGMA)
-        duration = min(seconds * 1_000 * incident.slower, TIMEOUT_MS)
+    def complete(self, model: str, context_tokens: int, incident: Incident) -> Steps[Completion]:
+        """One call. Raises ProviderError."""
         if self._chance.random() < max(parameters.CALL_FAILURE, incident.call_failure):
-            raise ProviderError(duration)
-        prompt = self._tokens(parameters.PROMPT_LOG_MEAN, parameters.PROMPT_LOG_SIGMA, incident.tokens / calls)
-        completion = self._tokens(parameters.COMPLETION_LOG_MEAN, parameters.COMPLETION_LOG_SIGMA, 1 / calls)
-        cost = (prompt + completion) * parameters.PRICES[model].per_million / 1e6
-        return Completion(duration, prompt, completion, round(cost, 9))
+            yield self._chance.uniform(*parameters.REFUSAL_SECONDS)
+            raise RateLimitError("too many requests")
+        drawn = self._chance.lognormvariate(self._behaviour.call_log_mean, self._behaviour.call_log_sigma)
+        takes = drawn * parameters.CALL_TIME_FACTOR * incident.slower
+        yield min(takes, parameters.TIMEOUT_SECONDS)
+        if takes > parameters.TIMEOUT_SECONDS:
+            raise DeadlineError(f"no answer within {parameters.TIMEOUT_SECONDS:g} seconds")
+        return self._completion(model, round(context_tokens * incident.tokens))
 
-    def _tokens(self, log_mean: float, log_sigma: float, share: float) -> int:
-        return max(1, round(math.exp(self._chance.gauss(log_mean, log_sigma)) * share))
+    def _completion(self, model: str, prompt: int) -> Completion:
+        log_mean, log_sigma = self._behaviour.completion_log_mean, self._behaviour.completion_log_sigma
+        completion = max(1, round(self._chance.lognormvariate(log_mean, log_sigma)))
+        return Completion(prompt, completion, round((prompt + completion) * parameters.PRICES[model] / 1e6, 9))

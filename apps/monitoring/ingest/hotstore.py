@@ -6,11 +6,11 @@ Everything of one shard carries the hash tag of the shard, so a cluster keeps it
 
 from __future__ import annotations
 
+import os
 import uuid
 import zlib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, cast
 
@@ -57,12 +57,23 @@ def shard_of(tenant: str, shards: int) -> int:
     return zlib.crc32(tenant.encode()) % shards
 
 
-@cache
+_clients: dict[tuple[int, str], Redis] = {}
+
+
 def client(url: str) -> Redis:
-    """One pool a process and address. Short time limits: a writer has its buffer, a reader says what is missing."""
-    return redis.Redis.from_url(
-        url, decode_responses=True, socket_timeout=5.0, socket_connect_timeout=2.0, health_check_interval=30
-    )
+    """One pool a process and address. Short time limits: a writer has its buffer, a reader says what is missing.
+
+    A forked child makes its own: the parent's may be locked by a thread that is not in the child, which would wait for
+    it for ever. The parent's stays referenced here, because to collect it would take the same lock.
+    """
+    key = os.getpid(), url
+    found = _clients.get(key)
+    if found is None:
+        made = redis.Redis.from_url(
+            url, decode_responses=True, socket_timeout=5.0, socket_connect_timeout=2.0, health_check_interval=30
+        )
+        found = _clients.setdefault(key, made)
+    return found
 
 
 class HotStore:

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from datetime import UTC, datetime
+from enum import Enum
 from functools import lru_cache
+from itertools import islice
 from types import MappingProxyType
 from typing import Any, Final
 
@@ -24,6 +26,9 @@ _MESSAGES: Final = MappingProxyType(
 )
 
 _AS_THEY_ARE: Final = frozenset({int, float, bool, type(None)})
+
+_MAX_ITEMS: Final = 100
+"""Entries of one list or mapping: an endless one must not hold the thread."""
 
 TEXTS: Final = frozenset({"customer_message", "agent_response", "handoff_reason", "query", "reason", "exception", "error"})
 """Fields that may hold what a customer wrote: redacted, or left out, by the content mode."""
@@ -76,8 +81,17 @@ def _shown_foreign(name: str, value: Any, redactor: Redactor) -> Any:
     if name in TEXTS:
         return redactor.text(str(value))
     if isinstance(value, Mapping):
-        kept = {str(key): _shown(str(key), inner, redactor) for key, inner in value.items()}
+        kept = {str(key): _shown(str(key), inner, redactor) for key, inner in islice(value.items(), _MAX_ITEMS)}
         return {key: inner for key, inner in kept.items() if inner is not None}
     if isinstance(value, list | tuple | set | frozenset):
-        return [_shown("", inner, redactor) for inner in list(value)[:100]]
-    return value
+        return [_shown("", inner, redactor) for inner in list(value)[:_MAX_ITEMS]]
+    return _text(value, redactor)
+
+
+def _text(value: Any, redactor: Redactor) -> str:
+    """A text of any object, made here: a serializer in C that asks a broken object itself may take the process down."""
+    try:
+        shown = value.isoformat() if isinstance(value, datetime) else str(value.value if isinstance(value, Enum) else value)
+    except Exception:  # a foreign object may raise anything when it is looked at
+        return f"<{type(value).__name__}>"
+    return redactor.short(shown)

@@ -20,7 +20,10 @@ def test_what_was_put_is_in_the_hot_store_once(store: HotStore) -> None:
 
 
 @settings(
-    deadline=None, database=None, max_examples=25, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow]
+    deadline=None,
+    database=None,
+    max_examples=25,
+    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
 )
 @given(given_events=st.lists(events(), min_size=1, max_size=40), data=st.data())
 def test_the_hot_store_holds_the_same_however_events_are_split_over_writers_and_flushes(
@@ -75,7 +78,9 @@ def test_label_values_of_all_tenants_together_have_a_cap_of_their_own(store: Hot
 
 def test_a_large_flush_goes_in_several_calls(store: HotStore) -> None:
     writer = Writer(store)
-    assert writer.send(*[interaction(number, "acme", MINUTE + number % 50, model_used=f"m{number % 90}") for number in range(9_000)])
+    assert writer.send(
+        *[interaction(number, "acme", MINUTE + number % 50, model_used=f"m{number % 90}") for number in range(9_000)]
+    )
     assert interactions(store, "acme") == 9_000
     assert writer.flusher._shards[shard_of("acme", 4)].sequence > 1
 

@@ -37,7 +37,7 @@ def _may_reach_the_sinks(settings: Settings) -> None:
 
 
 @pytest.fixture
-def webhook(db: None) -> MakeChannel:  # noqa: ARG001 - opens the database
+def webhook(db: None) -> MakeChannel:
     """A channel to a receiver."""
 
     def make(receiver: Receiver, name: str = "hook", **fields: Any) -> Channel:

@@ -5,6 +5,8 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+import time
+from collections.abc import Callable
 from pathlib import Path
 
 from django.db import connection
@@ -37,3 +39,11 @@ def run_apart(code: str, **more: str) -> str:
     said, _ = process.communicate(timeout=60)
     assert process.returncode == 0, said
     return said
+
+
+def eventually(check: Callable[[], object], seconds: float = 30.0) -> None:
+    """Ask until the answer is true, at most so long."""
+    deadline = time.monotonic() + seconds
+    while not check():
+        assert time.monotonic() < deadline, f"not within {seconds:.0f} s"
+        time.sleep(0.02)

@@ -18,6 +18,7 @@ from apps.monitoring.notify.channels.outcome import Outcome, Rejected
 from apps.monitoring.notify.delivery import Report, deliver_channel, due_channels
 from apps.monitoring.notify.message import Message
 from tests.integration.notify.conftest import SECRET, MakeChannel, fresh
+from tests.integration.notify.processes import eventually
 from tests.integration.notify.test_outbox import MINUTE, instance, rule
 from tests.sinks import faults
 from tests.sinks.mailbox import Mailbox
@@ -47,7 +48,7 @@ def clock() -> Clock:
 
 
 @pytest.fixture
-def told(db: None) -> Told:  # noqa: ARG001 - opens the database
+def told(db: None) -> Told:
     """Write a notification of a rule to a channel."""
 
     def write(
@@ -249,10 +250,10 @@ class Raising:
 
     kind = "raising"
 
-    def problems(self, config: Mapping[str, Any], secrets: Mapping[str, Any]) -> list[str]:  # noqa: ARG002
+    def problems(self, config: Mapping[str, Any], secrets: Mapping[str, Any]) -> list[str]:
         return []
 
-    def deliver(self, message: Message, config: Mapping[str, Any], secrets: Mapping[str, Any]) -> Outcome:  # noqa: ARG002
+    def deliver(self, message: Message, config: Mapping[str, Any], secrets: Mapping[str, Any]) -> Outcome:
         raise LookupError(secrets["token"])
 
 
@@ -333,8 +334,7 @@ class TestSideBySide:
             with transaction.atomic():
                 mine = delivery._claim(channel.pk, clock())
                 claimed.set()
-                while not _waiting_for_a_lock():
-                    pass
+                eventually(_somebody_waits_for_a_lock)
             return mine
 
         assert _at_once(slow, lambda: delivery._claim(channel.pk, clock()), when=claimed.is_set) == [row, None]
@@ -384,9 +384,9 @@ class TestSideBySide:
         assert fresh(row).status == "delivered"
 
 
-def _waiting_for_a_lock() -> bool:
+def _somebody_waits_for_a_lock() -> bool:
     with connection.cursor() as cursor:
-        cursor.execute("SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock'")
+        cursor.execute("SELECT count(*) FROM pg_locks WHERE NOT granted")
         return bool(cursor.fetchone()[0])
 
 

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import time
-from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -13,7 +11,7 @@ from apps.monitoring.models import Channel, Notification
 from apps.monitoring.notify import outbox
 from apps.monitoring.notify.delivery import LEASE, Report, deliver_channel, due_channels
 from tests.integration.notify.conftest import MakeChannel, fresh
-from tests.integration.notify.processes import start
+from tests.integration.notify.processes import eventually, start
 from tests.integration.notify.test_outbox import MINUTE, instance, rule
 from tests.sinks import faults
 from tests.sinks.receiver import Receiver
@@ -24,13 +22,6 @@ def told(channel: Channel) -> Notification:
     known.channels.set([channel])
     (identity,) = outbox.enqueue(known, Notice.FIRING, MINUTE, [instance()])
     return Notification.objects.get(pk=identity)
-
-
-def eventually(check: Callable[[], object], seconds: float = 30.0) -> None:
-    deadline = time.monotonic() + seconds
-    while not check():
-        assert time.monotonic() < deadline
-        time.sleep(0.02)
 
 
 @pytest.mark.django_db(transaction=True)

@@ -16,15 +16,14 @@ import redis
 from apps.monitoring.models import Channel, Notification
 from apps.monitoring.notify import outbox
 from tests.integration.notify.conftest import MakeChannel, fresh
-from tests.integration.notify.processes import ROOT, environment
-from tests.integration.notify.test_killed import eventually
+from tests.integration.notify.processes import ROOT, environment, eventually
 from tests.sinks import faults
 from tests.sinks.receiver import Receiver
 from workers.app import app
 
 
 @pytest.fixture
-def notifier(valkey: redis.Redis, transactional_db: None, tmp_path: Path) -> Iterator[Path]:  # noqa: ARG001 - both empty
+def notifier(valkey: redis.Redis, transactional_db: None, tmp_path: Path) -> Iterator[Path]:
     """The worker, as `make up` starts it; yields its log."""
     line = next(line for line in (ROOT / "Procfile").read_text().splitlines() if line.startswith("notifier:"))
     program, *arguments = shlex.split(line.partition(":")[2])

@@ -321,7 +321,14 @@ def test_a_metric_of_a_newer_version_is_left_out_and_stops_nothing(valkey: redis
     "events",
     [
         [event("user_metric", tenant="😀" * 128, labels={f"label_{n}": "😀" * 4 for n in range(60)}) for _ in range(2)],
-        [event("user_metric", tenant="😀" * 128, name="n" * 100, labels={chr(0x4E00 + n): chr(0x9000 + n) * 3 for n in range(80)})],
+        [
+            event(
+                "user_metric",
+                tenant="😀" * 128,
+                name="n" * 100,
+                labels={chr(0x4E00 + n): chr(0x9000 + n) * 3 for n in range(80)},
+            )
+        ],
         [event("user_metric", value=10**15) for _ in range(12_000)],
         [interaction(n, "x\x01\x7f", model_used="".join(map(chr, range(1, 60))), intent='"\\{}') for n in range(3)],
         [event("llm_api_call", provider="😀" * 64) for _ in range(2)],

@@ -39,7 +39,8 @@ def test_a_count_of_a_million_is_within_two_per_cent() -> None:
 
 
 @pytest.mark.parametrize(
-    "sizes", [(10, 20, 30), (1_000, 2_000, 3_000), (distinct.EXACT, 1, 0), (distinct.EXACT + 1, 5, 9_000), (20_000, 5_000, 6_000)]
+    "sizes",
+    [(10, 20, 30), (1_000, 2_000, 3_000), (distinct.EXACT, 1, 0), (distinct.EXACT + 1, 5, 9_000), (20_000, 5_000, 6_000)],
 )
 def test_a_union_has_the_same_bytes_in_any_order_and_grouping(sizes: tuple[int, int, int]) -> None:
     generator = random.Random(7)

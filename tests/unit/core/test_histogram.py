@@ -24,7 +24,9 @@ values = st.one_of(
     st.integers(0, 15).map(lambda power: 10**power),
     st.integers(1, 49).map(lambda power: 2**power - 1),
 )
-samples = st.lists(values, min_size=1, max_size=60) | st.lists(st.sampled_from([0, 1, 10**9, LARGEST]), min_size=1, max_size=300)
+samples = st.lists(values, min_size=1, max_size=60) | st.lists(
+    st.sampled_from([0, 1, 10**9, LARGEST]), min_size=1, max_size=300
+)
 
 
 def histogram_of(numbers: list[int]) -> Buckets:
@@ -72,7 +74,9 @@ def test_a_quantile_is_within_half_a_per_cent_of_the_nearest_rank(numbers: list[
 @quick
 @given(samples, st.sampled_from(QUANTILES))
 def test_a_quantile_without_known_extremes_is_as_near(numbers: list[int], q: float) -> None:
-    assert histogram.quantile(histogram_of(numbers), q, None, None) == pytest.approx(nearest_rank(numbers, q), rel=WITHIN, abs=0)
+    assert histogram.quantile(histogram_of(numbers), q, None, None) == pytest.approx(
+        nearest_rank(numbers, q), rel=WITHIN, abs=0
+    )
 
 
 @quick

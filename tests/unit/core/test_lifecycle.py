@@ -43,7 +43,11 @@ def notices(rule: Rule, values: list[float | None], held: dict[int, str] | None 
         ({"pending_for": 2}, [BAD, BAD, FINE, BAD], [(0, "pending"), (2, "inactive"), (3, "pending")]),
         ({"pending_for": 2}, [BAD, BAD, NONE, BAD], [(0, "pending"), (2, "inactive"), (3, "pending")]),
         ({"pending_for": 2, "no_data": "keep"}, [BAD, NONE, NONE, BAD], [(0, "pending"), (3, "firing")]),
-        ({"pending_for": 2, "recovery_threshold": 80.0}, [BAD, BETWEEN, BAD], [(0, "pending"), (1, "inactive"), (2, "pending")]),
+        (
+            {"pending_for": 2, "recovery_threshold": 80.0},
+            [BAD, BETWEEN, BAD],
+            [(0, "pending"), (1, "inactive"), (2, "pending")],
+        ),
         ({"recovery_threshold": 80.0}, [BAD, BETWEEN, BETWEEN, FINE], [(0, "firing"), (3, "resolved")]),
         ({"keep_firing_for": 2}, [BAD, FINE, FINE, FINE], [(0, "firing"), (3, "resolved")]),
         ({"keep_firing_for": 2}, [BAD, FINE, FINE, BAD, FINE, FINE, FINE], [(0, "firing"), (6, "resolved")]),

@@ -104,7 +104,13 @@ def test_the_blocks_are_in_the_units_that_users_read() -> None:
     )
     assert found["interactions"] == {"total": 4, "answered": 3}
     times = found["response_time"]
-    assert (times["sample_count"], times["mean_ms"], times["min_ms"], times["max_ms"], times["p99_ms"]) == (3, 2_000, 1_000, 4_000, 4_000)
+    assert (times["sample_count"], times["mean_ms"], times["min_ms"], times["max_ms"], times["p99_ms"]) == (
+        3,
+        2_000,
+        1_000,
+        4_000,
+        4_000,
+    )
     assert found["token_usage"] == {
         "total_tokens": 400,
         "prompt_tokens": 300,

@@ -102,7 +102,9 @@ def test_a_float_is_off_by_half_a_unit_at_most(dollars: float) -> None:
 
 
 @quick
-@given(st.one_of(st.none(), st.booleans(), st.floats(), st.integers(), st.decimals(), st.text(), st.binary(), st.complex_numbers()))
+@given(
+    st.one_of(st.none(), st.booleans(), st.floats(), st.integers(), st.decimals(), st.text(), st.binary(), st.complex_numbers())
+)
 def test_whatever_comes_is_an_integer_in_range_or_refused(value: object) -> None:
     try:
         found = values.stored(value, 10**6)

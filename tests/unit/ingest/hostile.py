@@ -21,11 +21,11 @@ class Raises:
     __str__ = __repr__ = __float__ = __int__ = __index__ = __iter__ = __len__ = __bool__ = __eq__ = __hash__ = _no  # type: ignore[assignment]
 
 
-class RaisesEndlessly:
-    """Not even an `Exception`-friendly text: a representation that never ends."""
+class RaisesRecursion:
+    """As an object does that holds itself."""
 
-    def __str__(self) -> str:
-        return str(self)
+    def __str__(self) -> NoReturn:
+        raise RecursionError
 
     __repr__ = __str__
 
@@ -84,7 +84,7 @@ VALUES: tuple[Any, ...] = (
     b"\xff", [], {}, (), [[[]]], {"prompt_tokens": "x", "completion_tokens": -1, "total_tokens": math.nan}, {1: 2}, {None: None},
     [{"operation": None}, None, 7, {"operation": Raises()}], ["\ud800"], {"\ud800": 1}, {"a": Raises()},
     datetime(2026, 1, 5, tzinfo=UTC), datetime(1, 1, 1), datetime(9999, 12, 31, tzinfo=UTC), datetime(2026, 1, 5, tzinfo=LyingZone()),
-    object(), int, len, ..., ValueError("boom"), Raises(), RaisesEndlessly(), LyingText("x"), LyingNumber(1.0),
+    object(), int, len, ..., ValueError("boom"), Raises(), RaisesRecursion(), LyingText("x"), LyingNumber(1.0),
     LyingMapping(), EndlessMapping(), np.float32(0.5), np.int64(3), np.nan, np.array([0.5, math.nan]), np.array([[1, 2], [3, 4]]),
 )  # fmt: skip
 """Without the ones that are used up when they are read: see `fresh`."""

@@ -117,4 +117,10 @@ def events(draw: st.DrawFn) -> Event:
         }
     elif kind == "user_metric":
         arguments["value"] = draw(st.integers(0, 10**6))
-    return kind, draw(st.sampled_from(["acme", "bolt", "cyan"])), NOW + draw(st.sampled_from([0.0, 59.9, 60.0, 120.0])), None, arguments
+    return (
+        kind,
+        draw(st.sampled_from(["acme", "bolt", "cyan"])),
+        NOW + draw(st.sampled_from([0.0, 59.9, 60.0, 120.0])),
+        None,
+        arguments,
+    )

@@ -7,7 +7,9 @@ import fcntl
 import json
 import os
 import secrets
+import shlex
 import signal
+import sys
 import time
 from pathlib import Path
 from typing import Any, Final
@@ -19,6 +21,7 @@ from django.core.management.base import BaseCommand, CommandError, CommandParser
 
 from apps.monitoring.dashboard.login import one_time_login_path
 from apps.monitoring.models import Channel
+from config.embedded import secret, servers
 from config.embedded.process import answers, free_port
 from config.supervisor import parts
 
@@ -57,16 +60,18 @@ class Command(BaseCommand):
         os.environ.update(env)
         self._prepare(env)
         self._tell(address, env)
-        code = parts.run(env, frozenset({"traffic"}) if options["no_traffic"] else frozenset())
+        # A private server that crashes ends everything, as any other part does.
+        watch = {"servers": shlex.join([sys.executable, "-m", "config.embedded.watch", str(state)])} if servers.in_use() else {}
+        code = parts.run(env, frozenset({"traffic"}) if options["no_traffic"] else frozenset(), watch)
         (state / "up.json").unlink(missing_ok=True)
-        if code and code not in _ASKED:
+        if code not in _ASKED:
             msg = f"a part ended with exit code {code}, so everything was stopped; its last lines are above"
             raise CommandError(msg)
 
     def _environment(self, port: int, address: str) -> dict[str, str]:
         """What the parts need to know; whatever is set already stays."""
         smtp_port, http_port = _sink_ports(settings.STATE_DIR)
-        secret = "whsec_" + _secret("webhook-secret", settings.STATE_DIR)
+        webhook_secret = "whsec_" + secret.keep(settings.STATE_DIR / "webhook-secret", _webhook_secret)
         wanted = {
             "DATABASE_URL": os.environ["DATABASE_URL"],
             "REDIS_URL": os.environ["REDIS_URL"],
@@ -77,7 +82,7 @@ class Command(BaseCommand):
             "EMAIL_URL": f"smtp://127.0.0.1:{smtp_port}",
             "MONITORING_ALERT_EMAILS": "ops@example.com",
             "MONITORING_WEBHOOK_URL": f"http://127.0.0.1:{http_port}/webhook",
-            "MONITORING_WEBHOOK_SECRET": secret,
+            "MONITORING_WEBHOOK_SECRET": webhook_secret,
             "MONITORING_ALLOWED_WEBHOOK_HOSTS": f"127.0.0.1:{http_port}",
         }
         own = {"PORT": str(port), "SINK_SMTP_PORT": str(smtp_port), "SINK_HTTP_PORT": str(http_port)}
@@ -128,10 +133,6 @@ def _sink_ports(state: Path) -> tuple[int, int]:
     return smtp_port, http_port
 
 
-def _secret(name: str, state: Path) -> str:
-    """A webhook secret that stays the same over restarts: 24 random bytes in base64."""
-    file = state / name
-    if not file.exists():
-        file.touch(mode=0o600)
-        file.write_text(base64.b64encode(secrets.token_bytes(24)).decode())
-    return file.read_text()
+def _webhook_secret() -> str:
+    """24 random bytes in base64, as Standard Webhooks has it."""
+    return base64.b64encode(secrets.token_bytes(24)).decode()

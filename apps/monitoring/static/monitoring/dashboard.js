@@ -1,16 +1,30 @@
 "use strict";
-// Polls the numbers each five seconds. Everything is put in as text, never as markup.
+// Shows the numbers that came with the page, then asks for newer ones each five seconds.
+// Everything is put in as text, never as markup. What has no samples is a dash, never 0.
 
 const POLL_MS = 5000;
+const LATE_MS = 5 * 60000;
 const nothing = "–";
 const choice = document.getElementById("choice");
 
-const number = (value, digits = 0) =>
-  value === null || value === undefined ? nothing : value.toLocaleString("en", { maximumFractionDigits: digits });
-const seconds = (ms) => (ms === null ? nothing : `${number(ms / 1000, 2)} s`);
-const percent = (share) => (share === null ? nothing : `${number(100 * share, 1)} %`);
-const dollars = (usd, digits = 2) => (usd === null || usd === undefined ? nothing : `$${number(usd, digits)}`);
-const clock = (iso) => new Date(iso).toLocaleTimeString([], { hour: "2-digit", minute: "2-digit" });
+const absent = (value) => value === null || value === undefined;
+function number(value, digits = 0) {
+  if (absent(value)) return nothing;
+  const options = Math.abs(value) >= 1e8 ? { notation: "compact", maximumFractionDigits: 2 } : { maximumFractionDigits: digits };
+  return value.toLocaleString("en", options);
+}
+const precise = (value) => (absent(value) ? nothing : value.toLocaleString("en", { maximumSignificantDigits: 5 }));
+const duration = (ms) => (absent(ms) ? nothing : ms < 1000 ? `${number(ms)} ms` : `${number(ms / 1000, 2)} s`);
+const percent = (share) => (absent(share) ? nothing : `${number(100 * share, 1)} %`);
+const dollars = (usd, digits = 2) => (absent(usd) ? nothing : `$${number(usd, digits)}`);
+const count = (value, one, many) => `${number(value)} ${value === 1 ? one : many}`;
+
+function clock(iso) {
+  const moment = new Date(iso);
+  const time = moment.toLocaleTimeString("en", { hour: "2-digit", minute: "2-digit", hourCycle: "h23" });
+  const today = moment.toDateString() === new Date().toDateString();
+  return today ? time : `${moment.toLocaleDateString("en", { day: "numeric", month: "short" })} ${time}`;
+}
 
 function element(tag, text, className) {
   const made = document.createElement(tag);
@@ -25,120 +39,131 @@ function card(title, value, note) {
   return made;
 }
 
-function cards(s) {
-  const models = Object.keys(s.cost.by_model).length;
+function showCards(s) {
+  const { response_time: time, token_usage: tokens, cost, llm_calls: calls } = s;
   document.getElementById("cards").replaceChildren(
-    card("Interactions", number(s.interactions.total), `${number(s.interactions.answered)} answered`),
-    card("Response p50", seconds(s.response_time.p50_ms), `mean ${seconds(s.response_time.mean_ms)}`),
-    card("Response p95", seconds(s.response_time.p95_ms), `max ${seconds(s.response_time.max_ms)}`),
-    card("Response p99", seconds(s.response_time.p99_ms), `${number(s.response_time.sample_count)} samples`),
-    card("Cost", dollars(s.cost.total_usd), `${models} models, ${number(s.cost.unpriced_interactions)} unpriced`),
-    card("Per conversation", dollars(s.cost.avg_per_conversation_usd, 4), `${number(s.token_usage.conversation_count)} conversations`),
-    card("Tokens", number(s.token_usage.total_tokens), `${number(s.token_usage.completion_tokens)} completion`),
-    card("Handoff rate", percent(s.handoff.handoff_rate), `${number(s.handoff.total_handoffs)} handoffs`),
-    card("Knowledge hits", percent(s.knowledge_base.hit_rate), `similarity ${number(s.knowledge_base.avg_similarity_score, 2)}`),
-    card("Error rate", percent(s.errors.error_rate), `${number(s.errors.total)} errors`),
-    card("Confidence", number(s.confidence.mean, 2), `p50 ${number(s.confidence.p50, 2)}`),
-    card("Model calls", number(s.llm_calls.total), `${percent(s.llm_calls.error_rate)} failed, p95 ${seconds(s.llm_calls.p95_ms)}`),
-    card("Satisfaction", number(s.feedback.mean, 2), `${number(s.feedback.count)} answers`),
+    card("Interactions", number(s.interactions.total), `in ${count(tokens.conversation_count, "conversation", "conversations")}`),
+    card("Response p50", duration(time.p50_ms), `mean ${duration(time.mean_ms)}`),
+    card("Response p95", duration(time.p95_ms), count(time.sample_count, "answer", "answers")),
+    card("Response p99", duration(time.p99_ms), `longest ${duration(time.max_ms)}`),
+    card("Cost", dollars(cost.total_usd), `${dollars(cost.avg_per_conversation_usd, 4)} a conversation, ${number(cost.unpriced_interactions)} unpriced`),
+    card("Tokens", number(tokens.total_tokens), `${number(tokens.prompt_tokens)} in, ${number(tokens.completion_tokens)} out`),
+    card("Handoff rate", percent(s.handoff.handoff_rate), count(s.handoff.total_handoffs, "handoff", "handoffs")),
+    card("Error rate", percent(s.errors.error_rate), count(s.errors.total, "error", "errors")),
+    card("Knowledge hits", percent(s.knowledge_base.hit_rate), `${count(s.knowledge_base.total_searches, "search", "searches")}, similarity ${number(s.knowledge_base.avg_similarity_score, 2)}`),
+    card("Model calls", number(calls.total), `${percent(calls.error_rate)} failed, p95 ${duration(calls.p95_ms)}`),
+    card("Confidence", number(s.confidence.mean, 2), `median ${number(s.confidence.p50, 2)}`),
+    card("Satisfaction", number(s.feedback.mean, 2), count(s.feedback.count, "rating", "ratings")),
   );
 }
 
-function table(id, rows, empty) {
-  const body = rows.map((cells) => {
-    const row = document.createElement("tr");
-    row.append(...cells);
-    return row;
-  });
-  if (!body.length) {
-    const row = document.createElement("tr");
-    row.append(element("td", empty));
-    body.push(row);
-  }
-  document.getElementById(id).replaceChildren(...body);
-}
+const cell = (text, className) => element("td", text, className);
+const figure = (text) => cell(text, "figure");
 
-function shape(tag, attributes, text) {
-  const made = document.createElementNS("http://www.w3.org/2000/svg", tag);
-  for (const [name, value] of Object.entries(attributes)) made.setAttribute(name, value);
-  if (text !== undefined) made.textContent = text;
+function linked(text, url) {
+  const link = element("a", text);
+  link.href = url;
+  const made = cell("");
+  made.append(link);
   return made;
 }
 
-function chart(points, from, to) {
-  const svg = document.getElementById("chart");
-  const [left, right, top, bottom] = [50, 850, 15, 190];
-  const start = Date.parse(from), end = Date.parse(to);
-  const x = (iso) => left + ((Date.parse(iso) - start) / (end - start)) * (right - left);
-  const width = Math.max(1, ((right - left) * 60000) / (end - start) - 1);
-  const slowest = Math.max(1, ...points.map((p) => p.p95_ms ?? 0));
-  const busiest = Math.max(1, ...points.map((p) => p.interactions));
-  const y = (ms) => bottom - (ms / slowest) * (bottom - top);
-  const parts = [shape("line", { x1: left, x2: right, y1: bottom, y2: bottom })];
-  for (const p of points) {
-    const height = (p.interactions / busiest) * (bottom - top);
-    const bar = shape("rect", { x: x(p.minute), y: bottom - height, width, height });
-    bar.append(shape("title", {}, `${clock(p.minute)}: ${p.interactions} interactions, p95 ${seconds(p.p95_ms)}`));
-    parts.push(bar);
-  }
-  const answered = points.filter((p) => p.p95_ms !== null);
-  parts.push(shape("polyline", { points: answered.map((p) => `${x(p.minute) + width / 2},${y(p.p95_ms)}`).join(" ") }));
-  for (const p of answered) parts.push(shape("circle", { cx: x(p.minute) + width / 2, cy: y(p.p95_ms), r: 2.5 }));
-  parts.push(
-    shape("text", { x: left - 6, y: top + 10, "text-anchor": "end" }, seconds(slowest)),
-    shape("text", { x: right + 6, y: top + 10 }, number(busiest)),
-    shape("text", { x: left, y: bottom + 20 }, clock(from)),
-    shape("text", { x: right, y: bottom + 20, "text-anchor": "end" }, clock(to)),
-  );
-  if (!points.length) parts.push(shape("text", { x: 450, y: 100, "text-anchor": "middle" }, "no complete minute yet"));
-  svg.replaceChildren(...parts);
+// A heading that begins with "#" stands above figures.
+function showTable(id, headings, rows, empty) {
+  const line = (cells) => {
+    const made = document.createElement("tr");
+    made.append(...cells);
+    return made;
+  };
+  const head = line(headings.map((name) => element("th", name.replace("#", ""), name.startsWith("#") ? "figure" : "")));
+  const body = rows.length ? [head, ...rows.map(line)] : [line([cell(empty, "empty")])];
+  document.getElementById(id).replaceChildren(...body);
+}
+
+function showAlerts(data) {
+  showTable("firing", ["severity", "what", "#value", "#limit", "since"], data.firing.map((a) => [
+    cell(a.severity, a.severity), linked(`${a.rule} for ${a.tenant}`, a.url), figure(precise(a.value)), figure(precise(a.threshold)),
+    cell(a.acknowledged ? `${clock(a.since)}, acknowledged` : clock(a.since)),
+  ]), "Nothing fires.");
+  showTable("history", ["minute", "state", "what", "why", ""], data.history.map((h) => [
+    cell(clock(h.minute), "brief"), cell(h.event === "reminder" ? "still firing" : h.state, h.state), cell(`${h.rule} for ${h.tenant}`),
+    cell(h.reason), cell(h.notified ? "notified" : "", "brief"),
+  ]), "Nothing happened yet.");
+}
+
+function showBreakdowns(s) {
+  showTable("models", ["model", "#interactions", "#share", "#cost"], Object.entries(s.model_usage).map(([name, m]) => [
+    cell(name), figure(number(m.count)), figure(percent(m.share)), figure(dollars(m.cost_usd, 4)),
+  ]), nothing);
+  showTable("providers", ["provider", "#calls", "#failed", "#p95"], Object.entries(s.llm_calls.by_provider).map(([name, p]) => [
+    cell(name), figure(number(p.count)), figure(percent(p.error_rate)), figure(duration(p.p95_ms)),
+  ]), nothing);
+  showTable("intents", ["intent", "#interactions", "#share"], s.intents.slice(0, 10).map((i) => [
+    cell(i.intent), figure(number(i.count)), figure(percent(i.share)),
+  ]), nothing);
+  const reasons = (kind, counts) => Object.entries(counts).slice(0, 6).map(([name, times]) => [cell(kind), cell(name), figure(number(times))]);
+  showTable("reasons", ["", "why", "#times"], [...reasons("handoff", s.handoff.by_reason), ...reasons("error", s.errors.by_operation)], nothing);
+}
+
+// A tenant comes with its first rolled-up minute. The chosen one stays, whether it is in the list or not.
+function showTenants(names) {
+  const picker = choice.elements.tenant;
+  const chosen = picker.value;
+  const wanted = [...new Set(chosen ? [...names, chosen] : names)];
+  const [all, ...shown] = picker.options;
+  if (wanted.join("\0") === shown.map((option) => option.value).join("\0")) return;
+  picker.replaceChildren(all, ...wanted.map((name) => new Option(name, name)));
+  picker.value = chosen;
 }
 
 function show(data) {
   const s = data.summary;
-  cards(s);
-  chart(data.points, s.from, s.to);
-  table("firing", data.firing.map((a) => [
-    element("td", a.severity, a.severity), element("td", `${a.rule} for ${a.tenant}`),
-    element("td", `${number(a.value, 3)} (${number(a.threshold, 3)})`, "number"), element("td", `since ${clock(a.since)}`),
-  ]), "nothing fires");
-  table("history", data.history.map((h) => [
-    element("td", clock(h.minute)), element("td", h.state, h.state), element("td", `${h.rule} for ${h.tenant}`),
-    element("td", h.reason), element("td", h.notified ? "notified" : ""),
-  ]), "nothing happened yet");
-  table("models", Object.entries(s.model_usage).map(([name, m]) => [
-    element("td", name), element("td", number(m.count), "number"), element("td", percent(m.share), "number"), element("td", dollars(m.cost_usd, 4), "number"),
-  ]), nothing);
-  table("intents", s.intents.slice(0, 10).map((i) => [
-    element("td", i.intent), element("td", number(i.count), "number"), element("td", percent(i.share), "number"),
-  ]), nothing);
-  const reasons = [...Object.entries(s.handoff.by_reason).map((e) => ["handoff", ...e]), ...Object.entries(s.errors.by_operation).map((e) => ["error", ...e])];
-  table("reasons", reasons.slice(0, 12).map(([kind, name, count]) => [element("td", kind), element("td", name), element("td", number(count), "number")]), nothing);
-  const complete = s.complete_until === null ? "no minute is rolled up yet" : `complete until ${clock(s.complete_until)}`;
-  state(`Live at ${new Date(data.now).toLocaleTimeString()}, ${complete}`, false);
+  showTenants(data.tenants);
+  showCards(s);
+  drawChart(document.getElementById("chart"), data.points, s.from, s.to, { duration, clock, count: number });
+  showAlerts(data);
+  showBreakdowns(s);
+  if (s.complete_until === null) return say("Live. No minute is rolled up yet.", false);
+  const lag = Date.parse(data.now) - Date.parse(s.complete_until);
+  say(`Live. Rolled up until ${clock(s.complete_until)}, ${number(Math.max(0, lag) / 1000)} s ago.`, lag > LATE_MS);
 }
 
-function state(text, bad) {
+function say(text, bad) {
   const line = document.getElementById("state");
   line.textContent = text;
   line.className = bad ? "bad" : "";
 }
 
+let asking = null; // the request that is under way: an answer to an older choice must not overwrite a newer one
+let timer = null;
+
 async function refresh() {
-  const query = new URLSearchParams(new FormData(choice));
+  clearTimeout(timer);
+  asking?.abort();
+  const mine = (asking = new AbortController());
   try {
-    const answer = await fetch(`${document.body.dataset.url}?${query}`, { headers: { accept: "application/json" } });
+    const query = new URLSearchParams(new FormData(choice));
+    const answer = await fetch(`${document.body.dataset.url}?${query}`, { signal: mine.signal });
     const data = await answer.json();
     if (answer.ok) show(data);
-    else state(data.error, true);
+    else say(`${data.error} The numbers below are old.`, true);
   } catch {
-    state("The server does not answer; the numbers below are old.", true);
+    if (!mine.signal.aborted) say("The server does not answer. The numbers below are old.", true);
   }
+  if (asking === mine) timer = setTimeout(refresh, POLL_MS);
 }
 
 choice.addEventListener("change", () => {
   history.replaceState(null, "", `?${new URLSearchParams(new FormData(choice))}`);
   refresh();
 });
-refresh();
-setInterval(refresh, POLL_MS);
+// A page that nobody sees asks for nothing.
+document.addEventListener("visibilitychange", () => {
+  if (document.hidden) clearTimeout(timer);
+  else refresh();
+});
+
+const first = JSON.parse(document.getElementById("first").textContent);
+if (first.error) say(first.error, true);
+else show(first);
+timer = setTimeout(refresh, POLL_MS);

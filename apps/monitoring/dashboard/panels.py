@@ -1,0 +1,58 @@
+"""What the page shows beside the numbers."""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+from django.urls import reverse
+
+from apps.monitoring.models import Alert, AlertTransition, Series
+
+_TENANTS: Final = 500
+_FIRING: Final = 50
+_LINES: Final = 15
+
+
+def tenants() -> list[str]:
+    """The tenants to choose from, by name: those with a rolled-up interaction."""
+    named = Series.objects.filter(metric="interactions").exclude(tenant="").order_by("tenant")
+    return list(named.values_list("tenant", flat=True)[:_TENANTS])
+
+
+def firing(tenant: str | None) -> list[dict[str, Any]]:
+    """The alerts that fire now, newest first."""
+    alerts = Alert.objects.filter(resolved_at=None, **_of(tenant)).order_by("-fired_at")
+    return [
+        {
+            "rule": alert.rule_name,
+            "tenant": alert.tenant or "all tenants",
+            "severity": alert.severity,
+            "since": alert.since.isoformat(),
+            "value": alert.value,
+            "threshold": alert.threshold,
+            "acknowledged": alert.acknowledged_at is not None,
+            "url": reverse("admin:monitoring_alert_change", args=[alert.pk]),
+        }
+        for alert in alerts[:_FIRING]
+    ]
+
+
+def history(tenant: str | None) -> list[dict[str, Any]]:
+    """The last lines of the history, newest first, with why they told somebody or nobody."""
+    lines = AlertTransition.objects.filter(**_of(tenant)).order_by("-minute", "-id")
+    return [
+        {
+            "minute": line.minute.isoformat(),
+            "rule": line.rule_name,
+            "tenant": line.tenant or "all tenants",
+            "state": line.state,
+            "event": line.event,
+            "notified": line.notified,
+            "reason": line.reason,
+        }
+        for line in lines[:_LINES]
+    ]
+
+
+def _of(tenant: str | None) -> dict[str, str]:
+    return {} if tenant is None else {"tenant": tenant}

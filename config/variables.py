@@ -1,0 +1,51 @@
+"""Environment variables, read strictly: what cannot be meant is refused by name, with what would do.
+
+Every function raises ImproperlyConfigured with one line; an empty variable is one that is not set.
+"""
+
+from __future__ import annotations
+
+import math
+import os
+
+from django.core.exceptions import ImproperlyConfigured
+
+
+def required(name: str, remedy: str) -> str:
+    """A text that has no sensible default."""
+    value = os.environ.get(name, "")
+    if not value:
+        msg = f"{name} is not set: {remedy}"
+        raise ImproperlyConfigured(msg)
+    return value
+
+
+def number(name: str, default: float, least: float = 0.0) -> float:
+    """A finite number."""
+    value = os.environ.get(name) or str(default)
+    try:
+        found = float(value)
+    except ValueError:
+        found = math.nan
+    if not least <= found < math.inf:
+        msg = f"{name} is {value!r}: it must be a number, {least:g} or more"
+        raise ImproperlyConfigured(msg)
+    return found
+
+
+def whole(name: str, default: int, least: int = 0) -> int:
+    """A whole number."""
+    found = number(name, default, least)
+    if not found.is_integer():
+        msg = f"{name} is {found:g}: it must be a whole number"
+        raise ImproperlyConfigured(msg)
+    return int(found)
+
+
+def one_of(name: str, *choices: str) -> str:
+    """One of some words; the first is the default."""
+    value = os.environ.get(name) or choices[0]
+    if value not in choices:
+        msg = f"{name} is {value!r}: it must be one of {', '.join(choices)}"
+        raise ImproperlyConfigured(msg)
+    return value

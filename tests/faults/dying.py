@@ -1,0 +1,81 @@
+"""A process that rolls up every shard with the task that workers run, and kills itself at a named point.
+
+`python -m tests.faults.dying POINT NTH`: POINT is a method of the hot store or the beginning of an SQL statement, with
+"before " or "after " in front; it dies at the NTH time it comes there. Ends with 0 when it never came there.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+from collections.abc import Callable
+from typing import Any
+
+import django
+
+METHODS = {"seal", "read", "drop"}
+
+
+def main(point: str, nth: int) -> None:
+    django.setup()
+    when, _, what = point.partition(" ")
+    countdown = Countdown(when, nth)
+    if what in METHODS:
+        die_at_method(what, countdown)
+    from django.db import connection
+
+    from apps.monitoring.conf import conf
+    from workers.tasks.rollup import rollup_shard
+
+    with connection.execute_wrapper(dying_execute(what, countdown)):
+        for shard in range(conf().shards):
+            rollup_shard(shard)
+
+
+class Countdown:
+    def __init__(self, when: str, left: int) -> None:
+        self.when, self.left = when, left
+
+    def around(self, run: Callable[[], Any]) -> Any:
+        self.left -= 1
+        if self.left == 0 and self.when == "before":
+            die()
+        answer = run()
+        if self.left == 0:
+            die()
+        return answer
+
+
+def die() -> None:
+    os.kill(os.getpid(), signal.SIGKILL)
+
+
+def die_at_method(name: str, countdown: Countdown) -> None:
+    """The hot store of this process is one that dies; everything else of it is the real one."""
+    from apps.monitoring.ingest import hotstore
+    from workers.tasks import rollup
+
+    class Dying(hotstore.HotStore):
+        pass
+
+    method = getattr(hotstore.HotStore, name)
+
+    def dying(self: Dying, *args: Any) -> Any:
+        return countdown.around(lambda: list(method(self, *args)) if name == "read" else method(self, *args))
+
+    setattr(Dying, name, dying)
+    rollup.HotStore = Dying  # type: ignore[misc]
+
+
+def dying_execute(beginning: str, countdown: Countdown) -> Callable[..., Any]:
+    def wrapper(execute: Callable[..., Any], sql: str, params: Any, many: bool, context: Any) -> Any:  # noqa: FBT001
+        if not beginning or not sql.startswith(beginning):
+            return execute(sql, params, many, context)
+        return countdown.around(lambda: execute(sql, params, many, context))
+
+    return wrapper
+
+
+if __name__ == "__main__":
+    main(sys.argv[1], int(sys.argv[2]))

@@ -1,0 +1,172 @@
+"""The hot store goes away, loses answers, refuses: what was recorded is counted once, and memory stays bounded."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import redis
+
+from apps.monitoring.ingest.hotstore import HotStore
+from config.embedded.valkey import Valkey
+from tests.e2e.parts import eventually
+from tests.faults.proxy import Proxy
+from tests.integration.ingest.hot import MINUTE, Writer, everything, fields, interaction, interactions
+
+
+@pytest.fixture
+def server(tmp_path: Path) -> Iterator[Valkey]:
+    """A Valkey of the test's own, to be stopped and killed."""
+    own = Valkey(tmp_path, options=("--repl-diskless-sync-delay", "0"))
+    own.start()
+    yield own
+    own.stop()
+
+
+def store_at(url: str, timeout: float = 2.0) -> HotStore:
+    client = redis.Redis.from_url(url, decode_responses=True, socket_timeout=timeout, socket_connect_timeout=timeout)
+    return HotStore(client, "faults", shards=4)
+
+
+def through(proxy: Proxy, server: Valkey) -> str:
+    return server.url.replace(f":{server.port}/", f":{proxy.port}/")
+
+
+def test_what_is_recorded_while_it_is_away_is_counted_when_it_is_back(server: Valkey) -> None:
+    store = store_at(server.url)
+    writer = Writer(store)
+    assert writer.send(interaction(0))
+    server.stop()
+    for number in range(1, 50):
+        assert not writer.send(interaction(number, minute=MINUTE + number % 5))
+    assert writer.flusher.counters["flushes_failed"] == 49
+    server.start()
+    assert writer.flusher.flush()
+    assert (interactions(store, "acme"), interactions(store)) == (50, 50)
+
+
+def test_a_crash_that_keeps_the_append_only_file_loses_nothing_confirmed(server: Valkey) -> None:
+    client = redis.Redis.from_url(server.url)
+    client.config_set("appendfsync", "always")
+    store = store_at(server.url)
+    writer = Writer(store)
+    for number in range(30):
+        writer.send(interaction(number))
+        if number in {10, 20}:
+            server.kill()
+            assert not writer.send(interaction(100 + number))
+            server.start()
+    assert writer.flusher.flush()
+    assert interactions(store, "acme") == 32
+
+
+def test_answers_that_are_lost_count_nothing_twice_and_lose_nothing(server: Valkey) -> None:
+    """A few hundred flushes over a connection that is cut, delayed and half closed at random."""
+    with Proxy(server.port, seed=11) as proxy:
+        writers = [Writer(store_at(through(proxy, server))) for _ in range(3)]
+        proxy.cut_request, proxy.cut_answer, proxy.half_close, proxy.delay = 0.06, 0.12, 0.03, 0.05
+        for number in range(390):
+            writers[number % 3].send(interaction(number, f"tenant-{number % 10}", MINUTE + number % 3))
+        proxy.calm()
+        for writer in writers:
+            eventually("everything is sent", writer.flusher.flush, 20)
+    store = store_at(server.url)
+    held = everything(store)
+    assert interactions(store) == 390
+    assert [fields(held, f"tenant-{n}")["i:n"] for n in range(10)] == [39] * 10
+    assert proxy.faults > 60
+    assert sum(writer.flusher.counters["flushes_repeated"] for writer in writers) > 5
+
+
+def test_a_server_that_hangs_costs_a_flush_its_time_limit_and_no_more(server: Valkey) -> None:
+    store = store_at(server.url, timeout=0.3)
+    writer = Writer(store)
+    writer.send(interaction(0))
+    client = redis.Redis.from_url(server.url)
+    client.execute_command("CLIENT", "PAUSE", 1_500, "ALL")
+    began = time.monotonic()
+    assert not writer.send(interaction(1))
+    assert time.monotonic() - began < 3
+    eventually("the server answers again", writer.flusher.flush, 20)
+    assert interactions(store_at(server.url), "acme") == 2
+
+
+def test_a_server_that_forgot_its_scripts_learns_them_again(server: Valkey) -> None:
+    store = store_at(server.url)
+    writer = Writer(store)
+    client = redis.Redis.from_url(server.url)
+    for number in range(10):
+        client.script_flush()
+        assert writer.send(interaction(number))
+    assert interactions(store, "acme") == 10
+
+
+def test_a_server_without_memory_takes_a_flush_wholly_or_not_at_all(server: Valkey) -> None:
+    store = store_at(server.url)
+    writer = Writer(store)
+    assert writer.send(interaction(0))
+    client = redis.Redis.from_url(server.url)
+    client.config_set("maxmemory", 1)
+    for number in range(1, 20):
+        assert not writer.send(interaction(number))
+    client.config_set("maxmemory", 0)
+    assert writer.flusher.flush()
+    assert interactions(store, "acme") == 20
+    assert writer.flusher.counters["flushes_refused"] == 0
+
+
+def test_a_server_that_becomes_a_replica_is_written_to_when_it_is_a_primary_again(server: Valkey) -> None:
+    store = store_at(server.url)
+    writer = Writer(store)
+    assert writer.send(interaction(0))
+    client = redis.Redis.from_url(server.url)
+    client.execute_command("REPLICAOF", "127.0.0.1", "1")
+    assert not writer.send(interaction(1))
+    client.execute_command("REPLICAOF", "NO", "ONE")
+    assert writer.send(interaction(2))
+    assert interactions(store, "acme") == 3
+
+
+def test_a_password_that_changed_loses_nothing(server: Valkey) -> None:
+    client = redis.Redis.from_url(server.url)
+    old = client.config_get("requirepass")["requirepass"]
+    store = store_at(server.url)
+    writer = Writer(store)
+    assert writer.send(interaction(0))
+    client.config_set("requirepass", "another")
+    redis.Redis(port=server.port, password="another").client_kill_filter(_type="normal", skipme=True)
+    assert not writer.send(interaction(1))
+    redis.Redis(port=server.port, password="another").config_set("requirepass", old)
+    assert writer.send(interaction(2))
+    assert interactions(store, "acme") == 3
+
+
+def test_while_it_is_away_memory_is_bounded_and_the_oldest_minutes_go_and_are_counted(server: Valkey) -> None:
+    store = store_at(server.url)
+    writer = Writer(store, max_pending=1_000)
+    server.stop()
+    for offset in range(60):
+        writer.send(*[interaction(number, f"tenant-{number}", MINUTE + offset) for number in range(3)])
+        held = sum(len(slot) for shard in writer.flusher._shards.values() for slot in shard.waiting.values())
+        assert held < 1_000 + 200
+    server.start()
+    assert writer.flusher.flush()
+    assert writer.send()
+    counted = fields(everything(store), "")
+    dropped = counted["me\x1fminutes_dropped:n"]
+    assert 0 < dropped < 60
+    # What was under way when the server went is not dropped: it may have been applied.
+    kept = {batch.minute for shard in range(4) for batch in store.backlog(shard)}
+    assert MINUTE + 59 in kept
+    assert counted["i:n"] >= 3 * (60 - dropped)
+
+
+def test_one_tenant_in_an_endless_minute_is_bounded_by_its_series(server: Valkey) -> None:
+    writer = Writer(store_at(server.url))
+    server.stop()
+    for number in range(5_000):
+        writer.put(interaction(number % 20))
+    writer.flusher.flush()
+    assert sum(len(slot) for shard in writer.flusher._shards.values() for slot in shard.waiting.values()) < 300

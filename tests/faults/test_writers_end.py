@@ -1,0 +1,158 @@
+"""A process that records ends: in order, by a kill, by a fork. What it had confirmed is counted once."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import textwrap
+from collections.abc import Iterator
+
+import pytest
+import redis
+
+from apps.monitoring.ingest.hotstore import HotStore
+from tests.e2e.parts import ROOT, eventually
+from tests.integration.ingest.hot import interactions
+
+PRELUDE = """
+import os, signal, sys, time
+import django
+django.setup()
+from apps.monitoring import get_agent_monitor
+from apps.monitoring.ingest.recorder import flush_now, recorder
+monitor = get_agent_monitor("acme")
+def record(times):
+    for number in range(times):
+        monitor.log_and_record_interaction(conversation_id=f"c-{number}", agent_response="yes", timestamp=1767571200)
+def say(word):
+    print(word, flush=True)
+"""
+
+
+@pytest.fixture
+def store(valkey: redis.Redis) -> Iterator[HotStore]:
+    return HotStore(valkey, "agentmon", shards=8)
+
+
+def start(script: str, **settings: str) -> subprocess.Popen[str]:
+    environment = {**os.environ, "DJANGO_SETTINGS_MODULE": "config.settings", "MONITORING_LOG_PATH": os.devnull, **settings}
+    return subprocess.Popen(
+        [sys.executable, "-c", PRELUDE + textwrap.dedent(script)],
+        cwd=ROOT,
+        env=environment,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+
+
+def run(script: str, **settings: str) -> str:
+    process = start(script, **settings)
+    said, errors = process.communicate(timeout=60)
+    assert process.returncode == 0, errors
+    return said
+
+
+def wait_for(process: subprocess.Popen[str], word: str) -> None:
+    assert process.stdout is not None
+    line = process.stdout.readline()
+    if line.strip() != word:
+        process.kill()
+        pytest.fail(f"it said {line!r} and then: {process.communicate()}")
+
+
+def test_a_process_that_ends_flushes_what_it_has(store: HotStore) -> None:
+    run("record(1_000)", MONITORING_FLUSH_INTERVAL="600")
+    assert interactions(store, "acme") == 1_000
+
+
+@pytest.mark.parametrize("ending", ["sys.exit(0)", "raise SystemExit", "signal.raise_signal(signal.SIGINT)"])
+def test_however_it_ends_in_order(store: HotStore, ending: str) -> None:
+    process = start(f"record(100)\n{ending}", MONITORING_FLUSH_INTERVAL="600")
+    process.communicate(timeout=60)
+    assert interactions(store, "acme") == 100
+
+
+def test_a_kill_loses_what_came_after_the_last_flush_and_nothing_before(store: HotStore) -> None:
+    process = start(
+        """
+        record(500)
+        assert flush_now()
+        record(70)
+        say("recorded")
+        time.sleep(60)
+        """,
+        MONITORING_FLUSH_INTERVAL="600",
+    )
+    wait_for(process, "recorded")
+    process.kill()
+    process.communicate()
+    assert interactions(store, "acme") == 500
+
+
+def test_what_is_older_than_the_flush_interval_survives_a_kill(store: HotStore) -> None:
+    process = start("record(300)\nsay('recorded')\ntime.sleep(60)", MONITORING_FLUSH_INTERVAL="0.2")
+    wait_for(process, "recorded")
+    eventually("the interval has flushed it", lambda: interactions(store, "acme") == 300, 10)
+    process.kill()
+    process.communicate()
+    assert interactions(store, "acme") == 300
+
+
+def test_in_direct_mode_a_kill_loses_nothing(store: HotStore) -> None:
+    process = start("record(50)\nos.kill(os.getpid(), signal.SIGKILL)", MONITORING_WRITE_MODE="direct")
+    process.communicate(timeout=60)
+    assert process.returncode == -signal.SIGKILL
+    assert interactions(store, "acme") == 50
+
+
+FORK = """
+        record(100)
+        {before}
+        child = os.fork()
+        if child == 0:
+            record(10)
+            {child}
+        record(1_000)
+        _, status = os.waitpid(child, 0)
+        assert status == 0, status
+"""
+
+
+@pytest.mark.parametrize("before", ["pass", "assert flush_now()", "time.sleep(0.3)"], ids=["waiting", "flushed", "flushing"])
+@pytest.mark.parametrize("child", ["assert flush_now(); os._exit(0)", "sys.exit(0)"], ids=["flushes", "ends"])
+def test_after_a_fork_each_side_counts_its_own_once(store: HotStore, before: str, child: str) -> None:
+    run(FORK.format(before=before, child=child), MONITORING_FLUSH_INTERVAL="0.2")
+    assert interactions(store, "acme") == 1_110
+
+
+def test_a_fork_while_many_threads_record_neither_hangs_nor_counts_twice(store: HotStore) -> None:
+    run(
+        """
+        import threading
+        threads = [threading.Thread(target=record, args=(3_000,)) for _ in range(4)]
+        for thread in threads:
+            thread.start()
+        children = []
+        for _ in range(5):
+            child = os.fork()
+            if child == 0:
+                record(10)
+                os._exit(0 if flush_now(20) else 1)
+            children.append(child)
+        for thread in threads:
+            thread.join()
+        assert [os.waitpid(child, 0)[1] for child in children] == [0] * 5
+        """,
+        MONITORING_FLUSH_INTERVAL="0.01",
+    )
+    assert interactions(store, "acme") == 12_050
+
+
+def test_the_end_of_a_process_does_not_wait_for_a_hot_store_that_is_away() -> None:
+    process = start("record(10)", REDIS_URL="redis://127.0.0.1:1/0", CELERY_BROKER_URL="redis://127.0.0.1:1/1")
+    _, errors = process.communicate(timeout=30)
+    assert process.returncode == 0
+    assert "did not take" in errors

@@ -1,0 +1,79 @@
+"""Minutes played one after the other: recorded, rolled up and judged as they end."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from apps.monitoring.alerts.evaluate import Report, evaluate
+from apps.monitoring.core.clock import to_minute
+from apps.monitoring.ingest.buffer import Event
+from apps.monitoring.models import AlertRule, AlertState, AlertTransition, Channel, Notification
+from tests.integration.ingest.hot import MINUTE, interaction
+from tests.integration.rollup.stored import roll_up, send
+
+SLOW, FAST = 9_000.0, 100.0
+
+
+def rule(name: str = "slow", **changes: Any) -> AlertRule:
+    given: dict[str, Any] = {
+        "name": name,
+        "metric": "response_time",
+        "statistic": "max",
+        "operator": "gt",
+        "threshold": 5_000.0,
+        "window_minutes": 1,
+        "min_samples": 1,
+        "cooldown_minutes": 5,
+        **changes,
+    }
+    made = AlertRule(**given)
+    made.save()
+    return made
+
+
+def channel() -> Channel:
+    return Channel.objects.create(name="log", kind="log", is_default=True)
+
+
+def answered(ms: float, tenant: str = "acme", offset: int = 0, times: int = 1, **more: Any) -> list[Event]:
+    return [interaction(n, tenant, MINUTE + offset, processing_time_ms=ms, **more) for n in range(times)]
+
+
+def end_of(offset: int) -> float:
+    """When the minute at an offset is due, in epoch seconds."""
+    return (MINUTE + offset + 1) * 60.0 + 6
+
+
+def play(minutes: Mapping[int, Sequence[Event]], until: int, start: int = 0) -> list[Report]:
+    """Each minute of ``[start, until)`` is recorded, rolled up and judged when it is due."""
+    reports = []
+    for offset in range(start, until):
+        if minutes.get(offset):
+            send(*minutes[offset])
+        roll_up(end_of(offset))
+        reports.append(evaluate(end_of(offset)))
+    return reports
+
+
+def history(name: str = "slow", tenant: str = "acme") -> list[tuple[int, str, bool]]:
+    """Minute offset, state, and whether somebody was notified."""
+    lines = AlertTransition.objects.filter(rule_name=name, tenant=tenant)
+    return [(to_minute(line.minute) - MINUTE, line.state, line.notified) for line in lines]
+
+
+def everything() -> dict[str, list[Any]]:
+    """All that evaluation wrote, without ids and wall-clock times."""
+    fields = ("rule_name", "tenant", "minute", "event", "state", "value", "samples", "notified", "reason")
+    kept = ("rule__name", "tenant", "status", "since", "recovering_since", "notified_at", "announced", "acknowledged")
+    return {
+        "history": sorted(AlertTransition.objects.values_list(*fields), key=str),
+        "states": sorted(AlertState.objects.values_list(*kept), key=str),
+        "notifications": sorted(Notification.objects.values_list("rule__name", "channel__name", "minute", "kind"), key=str),
+        "alerts": sorted(
+            AlertTransition.objects.filter(alert__isnull=False).values_list(
+                "alert__fired_at", "alert__resolved_at", "alert__tenant"
+            ),
+            key=str,
+        ),
+    }

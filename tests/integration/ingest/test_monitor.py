@@ -1,0 +1,132 @@
+"""What an agent's code calls, through the real recorder to a real hot store."""
+
+from __future__ import annotations
+
+import random
+import threading
+from collections import Counter
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+import redis
+
+from apps.monitoring import AgentMonitor, get_agent_monitor
+from apps.monitoring.ingest import recorder
+from apps.monitoring.ingest.hotstore import HotStore
+from tests.integration.ingest.hot import everything, fields, interactions
+from tests.unit.ingest.hostile import VALUES, Raises, fresh
+
+ARGUMENTS: dict[str, tuple[str, ...]] = {
+    "log_and_record_interaction": (
+        "conversation_id", "customer_message", "agent_response", "model_used", "confidence_score", "processing_time_ms",
+        "token_usage", "estimated_cost", "handoff_triggered", "handoff_reason", "intent", "errors", "timestamp",
+    ),
+    "log_and_record_llm_call": (
+        "provider", "model", "duration_ms", "prompt_tokens", "completion_tokens", "cost", "error", "conversation_id", "timestamp",
+    ),
+    "log_and_record_context_build": ("conversation_id", "components", "duration_ms", "timestamp"),
+    "log_and_record_handoff_decision": ("decision", "conversation_id", "confidence", "triggers", "reason", "timestamp"),
+    "log_and_record_knowledge_search": (
+        "query", "result_count", "similarity_scores", "duration_ms", "conversation_id", "timestamp",
+    ),
+    "log_and_record_error": ("operation", "exception", "context", "timestamp"),
+    "record_feedback": ("score", "conversation_id", "timestamp"),
+    "count": ("name", "value", "country"),
+    "sample": ("name", "value", "country"),
+}  # fmt: skip
+MAIN = {
+    "log_and_record_interaction": "i:n",
+    "log_and_record_context_build": "x:n",
+    "log_and_record_knowledge_search": "k:n",
+}
+
+
+@pytest.fixture
+def store(valkey: redis.Redis) -> Iterator[HotStore]:
+    recorder.flush_now(5)
+    valkey.flushall()
+    recorder._begin_anew()
+    yield HotStore.from_conf()
+    recorder.flush_now(5)
+    recorder._begin_anew()
+
+
+def test_whatever_a_caller_hands_over_nothing_is_raised_and_every_event_counts(store: HotStore) -> None:
+    generator = random.Random(17)
+    monitor, made = get_agent_monitor(tenant_id="acme"), Counter[str]()
+    for _ in range(20_000):
+        name = generator.choice(list(ARGUMENTS))
+        arguments = {argument: generator.choice((*VALUES, *fresh())) for argument in ARGUMENTS[name]}
+        getattr(monitor, name)(**arguments)
+        made[name] += 1
+    assert recorder.flush_now(30)
+    found = fields(everything(store), "acme")
+    assert {name: found[code] for name, code in MAIN.items()} == {name: made[name] for name in MAIN}
+    assert recorder.recorder().flusher.counters["thread_errors"] == 0
+    assert recorder.recorder().flusher.counters["flushes_refused"] == 0
+
+
+@pytest.mark.parametrize("at", range(len(VALUES)))
+def test_whatever_a_tenant_is_called_its_interactions_count(store: HotStore, at: int) -> None:
+    for monitor in (get_agent_monitor(VALUES[at]), AgentMonitor(VALUES[at])):
+        assert monitor.tenant_id
+        monitor.log_and_record_interaction(conversation_id="c", agent_response="yes")
+    assert recorder.flush_now(10)
+    assert interactions(store) == 2
+
+
+@pytest.mark.parametrize("tenant", [None, "", "  ", "\x00", Raises()])
+def test_a_tenant_without_a_name_is_unknown_and_not_everybody(tenant: Any) -> None:
+    assert get_agent_monitor(tenant).tenant_id == AgentMonitor(tenant).tenant_id == "unknown"
+
+
+def test_the_monitor_of_a_tenant_is_the_same_each_time() -> None:
+    assert get_agent_monitor("acme") is get_agent_monitor(tenant_id="acme")
+
+
+def test_what_the_caller_changes_afterwards_changes_nothing(store: HotStore) -> None:
+    monitor = get_agent_monitor("acme")
+    for number in range(2_000):
+        usage, errors = {"prompt_tokens": 1, "completion_tokens": 2}, [{"operation": "crm"}]
+        monitor.log_and_record_interaction(conversation_id=f"c-{number}", agent_response="", token_usage=usage, errors=errors)
+        usage["prompt_tokens"] = 1_000_000
+        errors.clear()
+    assert recorder.flush_now(10)
+    found = fields(everything(store), "acme")
+    assert (found["t\x1fprompt:s"], found["t\x1ftotal:s"], found["e\x1fcrm:n"]) == (2_000, 6_000, 2_000)
+
+
+@pytest.mark.parametrize("attempt", range(15))
+def test_a_flush_has_flushed_everything_that_was_recorded_before_it(store: HotStore, attempt: int) -> None:
+    monitor = get_agent_monitor("acme")
+    for number in range(2_500 + attempt * 37):  # past the point where the merging thread is woken
+        monitor.log_and_record_interaction(conversation_id=f"c-{number}", agent_response="yes")
+    assert recorder.flush_now(10)
+    assert interactions(store, "acme") == 2_500 + attempt * 37
+
+
+def test_many_threads_record_at_once_and_everything_counts(store: HotStore, settings: Any) -> None:
+    settings.MONITORING_QUEUE_SIZE = 500  # the callers merge themselves when it is full
+    recorder._begin_anew()
+
+    def work(number: int) -> None:
+        monitor = get_agent_monitor(f"tenant-{number % 3}")
+        for turn in range(2_000):
+            monitor.log_and_record_interaction(conversation_id=f"c-{turn}", agent_response="yes", processing_time_ms=turn)
+
+    threads = [threading.Thread(target=work, args=(number,)) for number in range(6)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert recorder.flush_now(20)
+    assert interactions(store) == 12_000
+    assert [interactions(store, f"tenant-{number}") for number in range(3)] == [4_000] * 3
+
+
+def test_in_direct_mode_it_is_there_when_the_call_returns(store: HotStore, settings: Any) -> None:
+    settings.MONITORING_WRITE_MODE = "direct"
+    recorder._begin_anew()
+    get_agent_monitor("acme").log_and_record_interaction(conversation_id="c", agent_response="yes")
+    assert interactions(store, "acme") == 1
