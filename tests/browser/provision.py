@@ -12,6 +12,8 @@ import sys
 from pathlib import Path
 
 LOCAL = Path(__file__).resolve().parents[2] / ".local" / "chromium"
+PROGRAM = LOCAL / "program"
+"""Holds the path of what the npm package unpacked."""
 NPM_PACKAGE = "@sparticuz/chromium@147"
 NAMES = ("chromium", "chromium-browser", "google-chrome")
 UNPACK = """
@@ -26,8 +28,8 @@ def find() -> str | None:
         found = shutil.which(name)
         if found:
             return found
-    link = LOCAL / "chromium"
-    return str(link) if link.exists() else None
+    unpacked = Path(PROGRAM.read_text()) if PROGRAM.exists() else None
+    return str(unpacked) if unpacked is not None and unpacked.exists() else None
 
 
 def install() -> str:
@@ -55,9 +57,8 @@ def _from_npm() -> str:
         "AWS_EXECUTION_ENV": "AWS_Lambda_nodejs20.x",
     }
     unpacked = subprocess.run(["node", "unpack.js"], cwd=LOCAL, check=True, capture_output=True, text=True, env=environment)
-    (LOCAL / "chromium").unlink(missing_ok=True)
-    (LOCAL / "chromium").symlink_to(unpacked.stdout.strip())
-    return str(LOCAL / "chromium")
+    PROGRAM.write_text(unpacked.stdout.strip())
+    return unpacked.stdout.strip()
 
 
 if __name__ == "__main__":

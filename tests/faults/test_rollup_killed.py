@@ -60,6 +60,12 @@ def dies(point: str, nth: int) -> None:
     dying = process(point, nth)
     _, said = dying.communicate(timeout=60)
     assert dying.returncode == -signal.SIGKILL, said
+    noticed()
+
+
+def noticed() -> None:
+    """Postgres takes a moment to see that a client is gone, and to give its locks back."""
+    eventually("Postgres has given its locks back", free, 20)
 
 
 def undisturbed(valkey: redis.Redis, *parts: list[Any]) -> Snapshots:
@@ -124,6 +130,7 @@ def test_killed_at_any_moment_while_records_keep_coming_it_counts_everything_onc
         time.sleep(generator.uniform(0, 0.25))  # not a wait for anything: the moment of the kill is drawn
         running.kill()
         running.communicate()
+        noticed()
     roll_up()
     assert rows() == wanted
 
@@ -164,7 +171,7 @@ def test_killed_from_outside_while_it_waits_for_postgres(valkey: redis.Redis) ->
         running.kill()
         running.communicate()
         assert running.returncode == -signal.SIGKILL
-    eventually("Postgres has given its locks back", free, 10)
+    noticed()
     roll_up()
     assert rows() == wanted
 
@@ -189,7 +196,7 @@ def test_killed_from_outside_while_valkey_keeps_it_waiting(valkey: redis.Redis) 
         running.communicate()
     finally:
         valkey.execute_command("CLIENT", "UNPAUSE")
-    eventually("Postgres has given its locks back", free, 10)
+    noticed()
     roll_up()
     assert rows() == wanted
 

@@ -16,6 +16,7 @@ from apps.monitoring.ingest.hotstore import HotStore
 from apps.monitoring.models import MetricSnapshot, RollupBatch, Series, ShardProgress
 from apps.monitoring.rollup import batches, shards
 from tests.e2e.parts import ROOT, environment_of_tests
+from tests.faults.test_rollup_killed import noticed
 
 START = 1_767_571_200.0
 POINTS = (
@@ -106,8 +107,8 @@ def test_the_next_run_repairs_what_a_killed_worker_left(point: str, stores: None
         worker.kill()
         pytest.fail(f"the worker lived on:\n{(tmp_path / 'worker.log').read_text()}")
 
-    for _ in range(2):
-        shards.roll_up_all(time.time(), HotStore.from_conf())
+    noticed()
+    shards.roll_up_all(time.time(), HotStore.from_conf())
     assert rows() == undisturbed
     assert not list(valkey.scan_iter("*:b:*")), "a batch was left in the hot store"
     assert ShardProgress.objects.count() == 8

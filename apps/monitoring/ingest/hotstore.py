@@ -6,6 +6,8 @@ Everything of one shard carries the hash tag of the shard, so a cluster keeps it
 
 from __future__ import annotations
 
+# Looked up by the first connection. A fork in the middle of an import leaves its lock taken for ever in the child.
+import encodings.idna  # noqa: F401
 import os
 import uuid
 import zlib
