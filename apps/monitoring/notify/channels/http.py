@@ -6,7 +6,8 @@ import asyncio
 import os
 import ssl
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Coroutine, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from email.utils import parsedate_to_datetime
 from functools import cache
 from http import HTTPStatus
@@ -20,6 +21,8 @@ _TIMEOUT: Final = httpx.Timeout(10.0, connect=5.0)
 _TOTAL_SECONDS: Final = 20.0
 """A receiver that sends a byte now and then would keep every single timeout for ever."""
 _LONGEST_WAIT: Final = 6 * 3_600.0
+_Answer = tuple[int, Mapping[str, str]]
+"""Status and headers."""
 _AGAIN: Final = frozenset({HTTPStatus.REQUEST_TIMEOUT, HTTPStatus.TOO_EARLY, HTTPStatus.TOO_MANY_REQUESTS})
 
 
@@ -47,7 +50,7 @@ def post(
     ``tls_name`` is whose certificate is asked for when the URL holds an address.
     """
     try:
-        status, answered = asyncio.run(_post(url, content, headers, tls_name))
+        status, answered = _run(_post(url, content, headers, tls_name))
     except (TimeoutError, httpx.TimeoutException):
         return Retry("the receiver did not answer in time")
     except httpx.HTTPError as error:
@@ -55,7 +58,17 @@ def post(
     return judge(status, answered, time.time(), wait)
 
 
-async def _post(url: str, content: bytes, headers: Mapping[str, str], tls_name: str | None) -> tuple[int, Mapping[str, str]]:
+def _run(attempt: Coroutine[None, None, _Answer]) -> _Answer:
+    """Run an attempt to its end, also on a thread whose event loop is busy with something else."""
+    try:
+        asyncio.get_running_loop()
+    except RuntimeError:
+        return asyncio.run(attempt)
+    with ThreadPoolExecutor(max_workers=1) as beside:
+        return beside.submit(asyncio.run, attempt).result()
+
+
+async def _post(url: str, content: bytes, headers: Mapping[str, str], tls_name: str | None) -> _Answer:
     extensions = {} if tls_name is None else {"sni_hostname": tls_name}
     # Proxies of the environment are left out: they would resolve the name again, and reach what was refused.
     client = httpx.AsyncClient(verify=_authorities(), timeout=_TIMEOUT, trust_env=False, follow_redirects=False)
