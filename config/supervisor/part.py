@@ -17,8 +17,7 @@ from typing import Final
 from config.embedded.process import die_with_parent
 
 SUPERVISOR: Final = "AGENTMON_SUPERVISOR_PID"
-GRACE_SECONDS: Final = 4.0
-"""Less than the five seconds after which honcho would kill this launcher, and leave the command alone in the world."""
+_GRACE_SECONDS: Final = 10.0
 
 
 def main(command: list[str]) -> int:
@@ -33,7 +32,7 @@ def main(command: list[str]) -> int:
     if child.poll() is None:
         child.terminate()
     with suppress(subprocess.TimeoutExpired):
-        child.wait(GRACE_SECONDS)
+        child.wait(_GRACE_SECONDS)
     _end_group(child.pid)
     return child.wait()
 

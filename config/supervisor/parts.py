@@ -17,6 +17,13 @@ from config.supervisor.part import SUPERVISOR
 ROOT: Final = Path(__file__).resolve().parents[2]
 
 
+class _Manager(Manager):  # type: ignore[misc]
+    """Honcho's, which would kill what has not ended after five seconds: a launcher, whose command would then be alone."""
+
+    def kill(self) -> None:
+        """Do nothing: each launcher sees to the end of its command, by force when it takes too long."""
+
+
 def run(env: Mapping[str, str], without: frozenset[str] = frozenset(), more: Mapping[str, str] | None = None) -> int:
     """Run every part of the Procfile, and some more, until one ends or a signal comes.
 
@@ -30,7 +37,7 @@ def run(env: Mapping[str, str], without: frozenset[str] = frozenset(), more: Map
         "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ.get('PATH', '')}",
         "PYTHONUNBUFFERED": "1",
     }
-    manager = Manager()
+    manager = _Manager()
     commands = {**parse_procfile((ROOT / "Procfile").read_text()).processes, **(more or {})}
     for name, command in commands.items():
         if name not in without:

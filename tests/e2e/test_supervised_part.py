@@ -12,9 +12,8 @@ from pathlib import Path
 
 import psutil
 import pytest
-from honcho.manager import KILL_WAIT
 
-from config.supervisor.part import GRACE_SECONDS, SUPERVISOR
+from config.supervisor.part import SUPERVISOR
 from tests.e2e.parts import ROOT, eventually
 
 STUBBORN = "trap '' TERM; sleep 300 & echo begun; while :; do wait; done"
@@ -76,15 +75,12 @@ def test_a_command_that_obeys_ends_in_order(tmp_path: Path, supervisor: subproce
     assert "bye" in part.said()
 
 
-def test_a_command_that_ignores_the_request_is_killed_before_the_launcher_would_be(
-    tmp_path: Path, supervisor: subprocess.Popen[bytes]
-) -> None:
+def test_a_command_that_ignores_the_request_is_killed(tmp_path: Path, supervisor: subprocess.Popen[bytes]) -> None:
     part = begun(tmp_path, supervisor, "sh", "-c", STUBBORN)
     assert len(part.processes()) == 3
     part.launcher.terminate()
     assert part.launcher.wait(20) != 0
     assert not part.processes()
-    assert GRACE_SECONDS < KILL_WAIT
 
 
 def test_what_a_command_leaves_behind_ends_with_it(tmp_path: Path, supervisor: subprocess.Popen[bytes]) -> None:
@@ -97,7 +93,7 @@ def test_a_killed_supervisor_takes_a_stubborn_part_along(tmp_path: Path, supervi
     part = begun(tmp_path, supervisor, "sh", "-c", STUBBORN)
     supervisor.send_signal(signal.SIGKILL)
     supervisor.wait(10)
-    eventually("nothing is left", lambda: not part.processes(), 10)
+    eventually("nothing is left", lambda: not part.processes(), 20)
 
 
 def test_without_a_supervisor_nothing_is_started(tmp_path: Path, supervisor: subprocess.Popen[bytes]) -> None:

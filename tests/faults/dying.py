@@ -1,7 +1,8 @@
-"""A process that rolls up every shard with the task that workers run, and kills itself at a named point.
+"""A process that rolls up every shard with the task that workers run, or judges what is complete, and kills itself.
 
-`python -m tests.faults.dying POINT NTH`: POINT is a method of the hot store or the beginning of an SQL statement, with
-"before " or "after " in front; it dies at the NTH time it comes there. Ends with 0 when it never came there.
+`python -m tests.faults.dying POINT NTH [NOW]`: with NOW (epoch seconds) it evaluates, else it rolls up. POINT is a
+method of the hot store or the beginning of an SQL statement, with "before " or "after " in front; it dies at the NTH
+time it comes there. Ends with 0 when it never came there.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ import django
 METHODS = {"seal", "read", "drop"}
 
 
-def main(point: str, nth: int) -> None:
+def main(point: str, nth: int, now: float | None = None) -> None:
     django.setup()
     when, _, what = point.partition(" ")
     countdown = Countdown(when, nth)
@@ -28,6 +29,12 @@ def main(point: str, nth: int) -> None:
     from apps.monitoring.conf import conf
     from workers.tasks.rollup import rollup_shard
 
+    if now is not None:
+        from apps.monitoring.alerts.evaluate import evaluate
+
+        with connection.execute_wrapper(dying_execute(what, countdown)):
+            evaluate(now)
+        return
     with connection.execute_wrapper(dying_execute(what, countdown)):
         for shard in range(conf().shards):
             rollup_shard(shard)
@@ -78,4 +85,4 @@ def dying_execute(beginning: str, countdown: Countdown) -> Callable[..., Any]:
 
 
 if __name__ == "__main__":
-    main(sys.argv[1], int(sys.argv[2]))
+    main(sys.argv[1], int(sys.argv[2]), *map(float, sys.argv[3:]))
