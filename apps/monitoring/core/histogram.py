@@ -7,8 +7,8 @@ off by at most 0.54 %. Merging adds counts, so the order and the number of merge
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterable, Mapping
+from math import ceil, exp2, log2
 from typing import Final
 
 import numpy as np
@@ -26,20 +26,20 @@ Buckets = dict[int, int]
 
 def bucket_of(value: int) -> int:
     """The bucket of a value in storage units. Raises ValueError below 0."""
-    if value <= 0:
-        if value < 0:
-            msg = f"a histogram holds no negative value: {value}"
-            raise ValueError(msg)
+    if value > 0:
+        return ceil(log2(value) * BUCKETS_PER_OCTAVE) - 1
+    if value == 0:
         return ZERO
-    return math.ceil(math.log2(value) * BUCKETS_PER_OCTAVE) - 1
+    msg = f"a histogram holds no negative value: {value}"
+    raise ValueError(msg)
 
 
 def value_of(bucket: int) -> float:
     """The value that stands for a bucket: the middle that makes the relative error equal on both sides."""
     if bucket == ZERO:
         return 0.0
-    lower = math.exp2(bucket / BUCKETS_PER_OCTAVE)
-    upper = math.exp2((bucket + 1) / BUCKETS_PER_OCTAVE)
+    lower = exp2(bucket / BUCKETS_PER_OCTAVE)
+    upper = exp2((bucket + 1) / BUCKETS_PER_OCTAVE)
     return 2.0 * lower * upper / (lower + upper)
 
 
@@ -57,7 +57,7 @@ def quantile(buckets: Mapping[int, int], q: float, minimum: int | None, maximum:
     total = sum(buckets.values())
     if total == 0:
         return None
-    rank = max(1, math.ceil(q * total))
+    rank = max(1, ceil(q * total))
     if maximum is not None and rank == total:
         return float(maximum)
     seen = 0

@@ -72,7 +72,8 @@ def _number(value: object) -> float | Decimal:
 def text(value: object, limit: int) -> str:
     """A text that Postgres, Redis and JSON can all hold. Raises RefusedError(not_text) when it is none."""
     try:
-        plain = value if type(value) is str else str(value)
+        # The text of a text of another type, as an enumeration's member is, is its content, however it spells itself.
+        plain = str.__str__(value) if isinstance(value, str) else str(value)
         return plain[:limit].encode("utf-8", "replace").decode().replace("\x00", "").replace("\x1f", " ")
     except Exception as error:  # a foreign object may raise anything when it is looked at
         raise RefusedError("not_text") from error

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 from apps.monitoring.core import values
-from apps.monitoring.core.clock import minute_of
+from apps.monitoring.core.clock import SECONDS
 from apps.monitoring.core.values import RefusedError
 from apps.monitoring.ingest.events import TRANSLATORS
 from apps.monitoring.ingest.labels import LabelCaps
@@ -35,29 +35,23 @@ class Buffer:
     def merge(self, events: list[Event]) -> None:
         """Add events; one that cannot be read at all is counted as refused."""
         with self._lock:
-            for event in events:
-                self._merge(event)
-
-    def _merge(self, event: Event) -> None:
-        kind, tenant, handed_over, timestamp, arguments = event
-        when, refused = handed_over, None
-        if timestamp is not None:
-            try:
-                when = values.moment(timestamp, handed_over)
-            except RefusedError as error:
-                refused = error.reason
-        tally = self._tallies.get(tenant) or self._tally(tenant)
-        key = (minute_of(when), tenant)
-        slot = self._slots.get(key)
-        if slot is None:
-            slot = self._slots[key] = Slot()
-        tally.slot = slot
-        try:
-            if refused is not None:
-                tally.refuse(refused)
-            TRANSLATORS[kind](tally, arguments)
-        except Exception:
-            tally.refuse("unreadable")
+            slots, tallies = self._slots, self._tallies
+            for kind, tenant, handed_over, timestamp, arguments in events:
+                when, refused = handed_over, None
+                if timestamp is not None:
+                    when, refused = _moment(timestamp, handed_over)
+                tally = tallies.get(tenant) or self._tally(tenant)
+                key = (int(when // SECONDS), tenant)
+                slot = slots.get(key)
+                if slot is None:
+                    slot = slots[key] = Slot()
+                tally.slot = slot
+                try:
+                    if refused is not None:
+                        tally.refuse(refused)
+                    TRANSLATORS[kind](tally, arguments)
+                except Exception:
+                    tally.refuse("unreadable")
 
     def _tally(self, tenant: str) -> Tally:
         if len(self._tallies) >= _MAX_TALLIES:
@@ -70,3 +64,11 @@ class Buffer:
         with self._lock:
             slots, self._slots = self._slots, {}
             return slots
+
+
+def _moment(timestamp: object, handed_over: float) -> tuple[float, str | None]:
+    """When an event counts, and why the caller's own timestamp was refused."""
+    try:
+        return values.moment(timestamp, handed_over), None
+    except RefusedError as refused:
+        return handed_over, refused.reason

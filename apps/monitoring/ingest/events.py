@@ -31,6 +31,21 @@ _HANDOFF_CONVERSATIONS: Final = METRICS["handoff_conversations"]
 _CONFIDENCE: Final = METRICS["confidence"]
 _INTENTS: Final = METRICS["intents"]
 _ERRORS: Final = METRICS["errors"]
+_LLM_CALLS: Final = METRICS["llm_calls"]
+_LLM_CALL_ERRORS: Final = METRICS["llm_call_errors"]
+_LLM_CALL_DURATION: Final = METRICS["llm_call_duration"]
+_LLM_CALL_TOKENS: Final = METRICS["llm_call_tokens"]
+_LLM_CALL_COST: Final = METRICS["llm_call_cost"]
+_CONTEXT_BUILDS: Final = METRICS["context_builds"]
+_CONTEXT_BUILD_DURATION: Final = METRICS["context_build_duration"]
+_CONTEXT_COMPONENTS: Final = METRICS["context_components"]
+_HANDOFF_DECISIONS: Final = METRICS["handoff_decisions"]
+_SEARCHES: Final = METRICS["knowledge_searches"]
+_HITS: Final = METRICS["knowledge_hits"]
+_RESULTS: Final = METRICS["knowledge_results"]
+_SIMILARITY: Final = METRICS["knowledge_similarity"]
+_SEARCH_DURATION: Final = METRICS["knowledge_search_duration"]
+_FEEDBACK: Final = METRICS["feedback"]
 
 _MAX_USER_LABELS: Final = 1_500
 """Bytes of all labels of a user's metric together: beyond 2,700 Postgres cannot index the series, and no batch with it
@@ -41,81 +56,84 @@ NO_ANSWER: Final = "no_answer"
 
 
 def _interaction(tally: Tally, event: Fields) -> None:
-    model, conversation = event["model_used"], event["conversation_id"]
-    tally.count(_INTERACTIONS)
-    tally.count_by(_MODEL_USAGE, model)
+    model, conversation, intent = event["model_used"], event["conversation_id"], event["intent"]
+    tally.count(_INTERACTIONS.code)
+    tally.count(tally.series(_MODEL_USAGE, model))
     tally.member(_CONVERSATIONS, conversation)
     if event["agent_response"] is not None:
-        tally.count(_ANSWERED)
-        tally.number(_RESPONSE_TIME, event["processing_time_ms"])
+        tally.count(_ANSWERED.code)
+        tally.number(_RESPONSE_TIME, _RESPONSE_TIME.code, event["processing_time_ms"])
     _failures(tally, event)
     _tokens(tally, _TOKENS, event["token_usage"])
-    tally.number(_COST, event["estimated_cost"], model)
-    tally.number(_CONFIDENCE, event["confidence_score"])
-    if event["intent"] is not None:
-        tally.count_by(_INTENTS, event["intent"])
+    if event["estimated_cost"] is not None:
+        tally.number(_COST, tally.series(_COST, model), event["estimated_cost"])
+    tally.number(_CONFIDENCE, _CONFIDENCE.code, event["confidence_score"])
+    if intent is not None:
+        tally.count(tally.series(_INTENTS, intent))
     if tally.truth(event["handoff_triggered"]):
-        tally.count_by(_HANDOFFS, event["handoff_reason"])
+        tally.count(tally.series(_HANDOFFS, event["handoff_reason"]))
         tally.member(_HANDOFF_CONVERSATIONS, conversation)
 
 
 def _failures(tally: Tally, event: Fields) -> None:
     errors = tally.items(event["errors"])
-    if not errors and event["agent_response"] is None:
+    if not errors:
+        if event["agent_response"] is not None:
+            return
         errors = [NO_ANSWER]
-    if errors:
-        tally.count(_FAILED)
+    tally.count(_FAILED.code)
     for error in errors:
-        tally.count_by(_ERRORS, tally.entries(error).get("operation") if isinstance(error, Mapping) else error)
+        operation = tally.entries(error).get("operation") if isinstance(error, Mapping) else error
+        tally.count(tally.series(_ERRORS, operation))
 
 
 def _tokens(tally: Tally, metric: Metric, usage: object, *labels: object) -> None:
     """Prompt, completion and total; a total that was not given is the sum, when both parts were."""
     given = tally.entries(usage)
-    prompt = tally.number(metric, given.get("prompt_tokens"), "prompt", *labels)
-    completion = tally.number(metric, given.get("completion_tokens"), "completion", *labels)
+    prompt = tally.number(metric, tally.series_of(metric, "prompt", *labels), given.get("prompt_tokens"))
+    completion = tally.number(metric, tally.series_of(metric, "completion", *labels), given.get("completion_tokens"))
     total = given.get("total_tokens")
     if total is None and prompt is not None and completion is not None:
         total = prompt + completion
-    tally.number(metric, total, "total", *labels)
+    tally.number(metric, tally.series_of(metric, "total", *labels), total)
 
 
 def _llm_call(tally: Tally, event: Fields) -> None:
     provider = event["provider"]
-    tally.count_by(METRICS["llm_calls"], provider)
+    tally.count(tally.series(_LLM_CALLS, provider))
     if event["error"] is not None:
-        tally.count_by(METRICS["llm_call_errors"], provider)
-    tally.number(METRICS["llm_call_duration"], event["duration_ms"], provider)
-    _tokens(tally, METRICS["llm_call_tokens"], event["token_usage"], provider)
-    tally.number(METRICS["llm_call_cost"], event["cost"], provider)
+        tally.count(tally.series(_LLM_CALL_ERRORS, provider))
+    tally.number(_LLM_CALL_DURATION, tally.series(_LLM_CALL_DURATION, provider), event["duration_ms"])
+    _tokens(tally, _LLM_CALL_TOKENS, event["token_usage"], provider)
+    tally.number(_LLM_CALL_COST, tally.series(_LLM_CALL_COST, provider), event["cost"])
 
 
 def _context_build(tally: Tally, event: Fields) -> None:
-    tally.count(METRICS["context_builds"])
-    tally.number(METRICS["context_build_duration"], event["duration_ms"])
+    tally.count(_CONTEXT_BUILDS.code)
+    tally.number(_CONTEXT_BUILD_DURATION, _CONTEXT_BUILD_DURATION.code, event["duration_ms"])
     for component, parts in tally.entries(event["components"]).items():
-        tally.number(METRICS["context_components"], parts, component)
+        tally.number(_CONTEXT_COMPONENTS, tally.series(_CONTEXT_COMPONENTS, component), parts)
 
 
 def _handoff_decision(tally: Tally, event: Fields) -> None:
-    tally.count_by(METRICS["handoff_decisions"], "handoff" if tally.truth(event["decision"]) else "stay")
+    tally.count(tally.series(_HANDOFF_DECISIONS, "handoff" if tally.truth(event["decision"]) else "stay"))
 
 
 def _knowledge_search(tally: Tally, event: Fields) -> None:
-    tally.count(METRICS["knowledge_searches"])
-    if tally.number(METRICS["knowledge_results"], event["result_count"]):
-        tally.count(METRICS["knowledge_hits"])
+    tally.count(_SEARCHES.code)
+    if tally.number(_RESULTS, _RESULTS.code, event["result_count"]):
+        tally.count(_HITS.code)
     for score in tally.items(event["similarity_scores"]):
-        tally.number(METRICS["knowledge_similarity"], score)
-    tally.number(METRICS["knowledge_search_duration"], event["duration_ms"])
+        tally.number(_SIMILARITY, _SIMILARITY.code, score)
+    tally.number(_SEARCH_DURATION, _SEARCH_DURATION.code, event["duration_ms"])
 
 
 def _error(tally: Tally, event: Fields) -> None:
-    tally.count_by(_ERRORS, event["operation"])
+    tally.count(tally.series(_ERRORS, event["operation"]))
 
 
 def _feedback(tally: Tally, event: Fields) -> None:
-    tally.number(METRICS["feedback"], event["score"])
+    tally.number(_FEEDBACK, _FEEDBACK.code, event["score"])
 
 
 def _user_metric(tally: Tally, event: Fields) -> None:

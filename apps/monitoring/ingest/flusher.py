@@ -116,7 +116,7 @@ class Flusher:
         for name, (times, total) in slot.amounts.items():
             capped.add(renamed[name], total, times)
         for name, distribution in slot.distributions.items():
-            capped.distribution(renamed[name]).merge(distribution)
+            capped.merge_distribution(renamed[name], distribution)
         return capped
 
     def _global_series(self, name: str) -> str:

@@ -16,10 +16,11 @@ from apps.monitoring.ingest.slot import Slot
 _MAX_ITEMS: Final = 1_000
 """Scores or errors of one event that are looked at: an endless iterator must not hold the thread."""
 _MAX_MEMBER: Final = 512
-_MAX_CACHED: Final = 4_096
+_MAX_CACHED: Final = 1_024
+_LARGEST: Final = float(MAX_STORED)
 _REFUSED: Final = METRICS["refused_values"]
 _OVERFLOW: Final = METRICS["label_overflow"]
-_PLAIN: Final = (str, type(None))
+_HISTOGRAM: Final = Kind.HISTOGRAM
 
 
 class Tally:
@@ -34,35 +35,51 @@ class Tally:
         self.slot = Slot()
         self._caps = caps
         self._tenant = tenant
-        self._spelled: dict[tuple[str, object], str] = {}
+        self._spelled: dict[str, dict[object, str]] = {}
         self._members: dict[str, int] = {}
 
-    def count(self, metric: Metric, times: int = 1) -> None:
-        """Count an event of a counter without labels."""
+    def series(self, metric: Metric, label: object) -> str:
+        """How the series of a label value is spelled; `other` when there is no room for it."""
+        try:
+            return self._spelled[metric.code][label]
+        except Exception:  # not seen yet, or of a type whose hash raises anything
+            return self._spell(metric, label, (label,))
+
+    def series_of(self, metric: Metric, *labels: object) -> str:
+        """How the series of several label values is spelled, all of them `other` when there is no room for them."""
+        try:
+            return self._spelled[metric.code][labels]
+        except Exception:  # as above
+            return self._spell(metric, labels, labels)
+
+    def count(self, series: str) -> None:
+        """Count an event of a counter."""
         counters = self.slot.counters
-        counters[metric.code] = counters.get(metric.code, 0) + times
+        counters[series] = counters.get(series, 0) + 1
 
-    def count_by(self, metric: Metric, *labels: object, times: int = 1) -> None:
-        """Count an event of a counter with labels."""
-        self.slot.count(self.series(metric, *labels), times)
-
-    def number(self, metric: Metric, value: object, *labels: object) -> int | None:
+    def number(self, metric: Metric, series: str, value: object) -> int | None:
         """Add a value to an amount or a histogram; returns it in storage units, None when it is missing or refused."""
         if value is None:
             return None
-        try:
-            plain = type(value) in (int, float) and 0 <= value <= MAX_STORED  # type: ignore[operator]
-            amount = round(value * metric.scale) if plain else -1  # type: ignore[operator]
-            if not 0 <= amount <= MAX_STORED:
+        amount = -1
+        if (type(value) is float or type(value) is int) and 0.0 <= value <= _LARGEST:
+            amount = round(value * metric.scale)
+        if not 0 <= amount <= MAX_STORED:
+            try:
                 amount = values.stored(value, metric.scale, negative=metric.signed)
-        except RefusedError as refused:
-            self.refuse(refused.reason)
-            return None
-        spelled = self.series(metric, *labels) if labels else metric.code
-        if metric.kind is Kind.HISTOGRAM:
-            self.slot.distribution(spelled).observe(amount)
+            except RefusedError as refused:
+                self.refuse(refused.reason)
+                return None
+        if metric.kind is _HISTOGRAM:
+            self.slot.observe(series, amount)
+            return amount
+        amounts = self.slot.amounts
+        known = amounts.get(series)
+        if known is None:
+            amounts[series] = [1, amount]
         else:
-            self.slot.add(spelled, amount)
+            known[0] += 1
+            known[1] += amount
         return amount
 
     def count_of_user(self, metric: Metric, times: object, labels: tuple[str, ...]) -> None:
@@ -75,7 +92,8 @@ class Tally:
     def number_of_user(self, metric: Metric, value: object, labels: tuple[str, ...]) -> None:
         """Add a value to a user's own metric, whose labels are one canonical JSON text."""
         try:
-            self.slot.distribution(self._admitted(metric, labels)).observe(values.stored(value, metric.scale))
+            amount = values.stored(value, metric.scale)
+            self.slot.observe(self._admitted(metric, labels), amount)
         except RefusedError as refused:
             self.refuse(refused.reason)
 
@@ -83,11 +101,20 @@ class Tally:
         """Put a member into a distinct count; tenants do not share members."""
         if value is None:
             return
-        known = self._members.get(value) if type(value) is str else None
         try:
-            self.slot.include(metric.code, self._hash(value) if known is None else known)
-        except RefusedError as refused:
-            self.refuse(refused.reason)
+            hashed = self._members[value]  # type: ignore[index]  # only texts are there
+        except Exception:  # not seen yet, or of a type whose hash raises anything
+            try:
+                hashed = self._hash(value)
+            except RefusedError as refused:
+                self.refuse(refused.reason)
+                return
+        members = self.slot.members
+        code = metric.code
+        if code in members:
+            members[code].add(hashed)
+        else:
+            members[code] = {hashed}
 
     def _hash(self, value: object) -> int:
         name = values.text(value, _MAX_MEMBER)
@@ -104,6 +131,8 @@ class Tally:
 
     def truth(self, value: object) -> bool:
         """Whether a caller's value is true; what cannot say is refused, and false."""
+        if value is True or value is False:
+            return value
         try:
             return bool(value)
         except Exception:
@@ -112,6 +141,8 @@ class Tally:
 
     def items(self, value: object) -> list[Any]:
         """The items of an iterable that a caller handed over, bounded; what cannot be read on is left out."""
+        if type(value) is tuple or type(value) is list:
+            return list(value[:_MAX_ITEMS])
         items: list[Any] = []
         try:
             if isinstance(value, str | bytes) or not isinstance(value, Iterable):
@@ -137,16 +168,12 @@ class Tally:
             self.refuse("unreadable")
         return {}
 
-    def series(self, metric: Metric, *labels: object) -> str:
-        """How the series of these label values is spelled; `other` when there is no room for them."""
-        plain = all(type(value) in _PLAIN for value in labels)
-        if plain:
-            known = self._spelled.get((metric.code, labels))
-            if known is not None:
-                return known
+    def _spell(self, metric: Metric, key: object, labels: tuple[object, ...]) -> str:
         spelled = self._admitted(metric, tuple(self._label(value) for value in labels))
-        if plain and len(self._spelled) < _MAX_CACHED:
-            self._spelled[metric.code, labels] = spelled
+        known = self._spelled.setdefault(metric.code, {})
+        # Only plain texts are remembered: True is found under 1, and a foreign object's hash may be anything.
+        if len(known) < _MAX_CACHED and all(value is None or type(value) is str for value in labels):
+            known[key] = spelled
         return spelled
 
     def _admitted(self, metric: Metric, cleaned: tuple[str, ...]) -> str:

@@ -17,7 +17,7 @@ def record(tenant: str = "acme", minute: int = MINUTE, count: int = 1, observed:
     slot = Slot()
     slot.count("i", count)
     if observed is not None:
-        slot.distribution("rt").observe(observed)
+        slot.observe("rt", observed)
     for member in members:
         slot.include("cv", member)
     return minute, tenant, slot

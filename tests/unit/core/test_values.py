@@ -3,6 +3,7 @@ from __future__ import annotations
 import math
 from datetime import UTC, datetime, timedelta, timezone, tzinfo
 from decimal import Decimal
+from enum import Enum
 from typing import NoReturn
 
 import numpy as np
@@ -195,3 +196,11 @@ def test_a_moment_that_is_none_is_refused(value: object) -> None:
     with pytest.raises(RefusedError) as caught:
         values.moment(value, NOW)
     assert caught.value.reason == "timestamp"
+
+
+class Model(str, Enum):  # noqa: UP042 - the older kind, which spells itself otherwise
+    SMALL = "gpt-4o-mini"
+
+
+def test_a_member_of_an_enumeration_of_texts_is_its_value() -> None:
+    assert values.label(Model.SMALL) == "gpt-4o-mini"
