@@ -6,6 +6,7 @@ from typing import Any
 from uuid import uuid4
 
 from apps.monitoring.notify.message import AlertFacts, Message, RuleFacts
+from apps.monitoring.notify.thread import Thread
 
 RULE = RuleFacts("error-rate-5m", "error_rate", "ratio", "gt", 0.1, "share", 5, "critical", "https://runbooks.example/errors")
 
@@ -34,3 +35,9 @@ def message(**changes: Any) -> Message:
         "links": {"dashboard": "https://monitoring.example/dashboard/", "runbook": RULE.runbook_url},
     }
     return Message(**facts | changes)
+
+
+def thread(opened: Message, **changes: Any) -> Thread:
+    """What a message opened; nobody looks after it unless said."""
+    facts: dict[str, Any] = {"receipt": {}, "count": opened.count, "open": opened.count, "waiting": opened.count}
+    return Thread(opened.id, opened, **facts | changes)

@@ -8,7 +8,13 @@ import struct
 import threading
 from http.server import BaseHTTPRequestHandler
 
+from apps.monitoring.demo.sink.reply import Reply
 from apps.monitoring.demo.sink.web import Behave
+
+
+def none(request: BaseHTTPRequestHandler) -> bool:
+    """Be good."""
+    return False
 
 
 def answers(status: int, **headers: str) -> Behave:
@@ -21,6 +27,17 @@ def answers(status: int, **headers: str) -> Behave:
             request.send_header(name.replace("_", "-"), value)
         request.send_header("content-length", "0")
         request.end_headers()
+        return True
+
+    return behave
+
+
+def says(body: str, content_type: str = "application/json", status: int = 200) -> Behave:
+    """Take the request and answer with a body."""
+
+    def behave(request: BaseHTTPRequestHandler) -> bool:
+        _read(request)
+        request._answer(Reply(status, body.encode(), content_type))  # type: ignore[attr-defined]
         return True
 
     return behave

@@ -1,4 +1,4 @@
-"""A receiver of webhooks and Sentry envelopes on an address of its own, that can be down, slow or broken."""
+"""A receiver of webhooks, Sentry envelopes, Slack messages and PagerDuty events on an address of its own, that can be down, slow or broken."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from http.server import BaseHTTPRequestHandler
 from types import TracebackType
 from typing import Self
 
-from apps.monitoring.demo.sink import web
+from apps.monitoring.demo.sink import pagerduty, slack, web
 from apps.monitoring.demo.sink.arrivals import Arrival, Arrivals
 from config.embedded.process import free_port
 
@@ -41,6 +41,18 @@ class Receiver:
     @property
     def url(self) -> str:
         return f"http://127.0.0.1:{self.port}/hook"
+
+    @property
+    def slack_api(self) -> str:
+        return f"http://{self.address}{slack.API}"
+
+    @property
+    def slack_webhook(self) -> str:
+        return f"http://{self.address}{slack.WEBHOOK}T000/B000/XXX"
+
+    @property
+    def pagerduty_url(self) -> str:
+        return f"http://{self.address}{pagerduty.PATH}"
 
     @property
     def dsn(self) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import uuid
 
+from django.contrib.postgres.fields import ArrayField
 from django.db import models
 from django.db.models import Q
 
@@ -23,6 +24,7 @@ class Notification(models.Model):
         FIRING = "firing"
         REMINDER = "reminder"
         RESOLVED = "resolved"
+        ACKNOWLEDGED = "acknowledged"
         TEST = "test"
 
     class Status(models.TextChoices):
@@ -35,9 +37,23 @@ class Notification(models.Model):
     id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
     channel = models.ForeignKey(Channel, on_delete=models.CASCADE, related_name="notifications")
     rule = models.ForeignKey(AlertRule, null=True, on_delete=models.SET_NULL, related_name="notifications")
-    kind = models.CharField(max_length=8, choices=Kind.choices)
+    kind = models.CharField(max_length=12, choices=Kind.choices)
     minute = models.DateTimeField(help_text="The judged minute, in data time.")
     payload = models.JSONField()
+    alert_ids = ArrayField(
+        models.BigIntegerField(), default=list, help_text="Every alert that it is about, also those unnamed."
+    )
+    about = models.ForeignKey(
+        Channel, null=True, on_delete=models.CASCADE, related_name="+", help_text="The failing channel that it is about."
+    )
+    fallback_of = models.OneToOneField(
+        "self",
+        null=True,
+        on_delete=models.CASCADE,
+        related_name="fallback",
+        help_text="What another channel could not deliver.",
+    )
+    receipt = models.JSONField(default=dict, help_text="What the receiver calls it, to change it later.")
     status = models.CharField(max_length=9, choices=Status.choices, default=Status.PENDING)
     attempts = models.PositiveIntegerField(default=0)
     first_attempt_at = models.DateTimeField(null=True)
@@ -52,7 +68,7 @@ class Notification(models.Model):
         constraints = [
             models.UniqueConstraint(
                 fields=["rule", "channel", "minute", "kind"],
-                condition=~Q(kind="test"),
+                condition=~Q(kind__in=["test", "acknowledged"]),
                 name="monitoring_one_notification",
             )
         ]

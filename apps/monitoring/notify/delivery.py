@@ -2,7 +2,8 @@
 
 One run at a time has a channel. Notifications of one rule leave in their order: a resolved notice never overtakes its
 firing. The first attempt that fails for now ends the run, so a receiver that is down costs one attempt a run however
-much waits for it; the others of the channel are tried by the next run.
+much waits for it; the others of the channel are tried by the next run. After several failures in a row the channel is
+left alone for a while (`circuit`).
 """
 
 from __future__ import annotations
@@ -11,10 +12,11 @@ import logging
 import random
 import time
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Final
+from types import MappingProxyType
+from typing import Any, Final
 
 from django.db import transaction
 from django.db.models import Exists, OuterRef, Q, QuerySet
@@ -22,9 +24,10 @@ from django.utils import timezone
 
 from apps.monitoring.models import Channel, Notification
 from apps.monitoring.models.encrypted import SecretUnreadableError
-from apps.monitoring.notify import channels, outbox
+from apps.monitoring.notify import channels, circuit, outbox
 from apps.monitoring.notify.channels.outcome import Delivered, Outcome, Rejected, Retry
 from apps.monitoring.notify.message import Message
+from apps.monitoring.notify.thread import threads_of
 
 _log = logging.getLogger(__name__)
 
@@ -37,6 +40,8 @@ _FIRST_DELAY: Final = 5.0
 _LONGEST_DELAY: Final = 3_600.0
 _BUDGET_SECONDS: Final = 120.0
 """One run ends after this, so that a busy channel does not keep a worker; what is left is asked for again."""
+
+_NO_RECEIPT: Final[Mapping[str, Any]] = MappingProxyType({})
 
 Clock = Callable[[], datetime]
 
@@ -81,24 +86,34 @@ def _due(now: datetime) -> QuerySet[Notification]:
         created_at__lt=OuterRef("created_at"),
     )
     free = Q(leased_until__isnull=True) | Q(leased_until__lt=now)
+    reachable = Q(channel__paused_until__isnull=True) | Q(channel__paused_until__lte=now)
     return Notification.objects.filter(
-        free, ~Exists(older), status=Notification.Status.PENDING, next_attempt_at__lte=now, channel__enabled=True
+        free,
+        reachable,
+        ~Exists(older),
+        status=Notification.Status.PENDING,
+        next_attempt_at__lte=now,
+        channel__enabled=True,
     )
 
 
 def _claim(channel_id: int, now: datetime) -> Notification | None:
     """Take the oldest due notification, unless another run has one of this channel.
 
-    The channel's row is locked for the claim alone, weakly enough that notifications can be written meanwhile.
+    The channel's row is locked for the claim alone, weakly enough that notifications can be written meanwhile. The probe
+    of an open circuit is what was tried least: one that nobody will ever take must not stand before the others.
     """
     with transaction.atomic():
-        if not Channel.objects.select_for_update(no_key=True).filter(pk=channel_id).values_list("pk").first():
+        locked = Channel.objects.select_for_update(no_key=True).filter(pk=channel_id)
+        failures = locked.values_list("failures", flat=True).first()
+        if failures is None:
             return None
         if Notification.objects.filter(
             channel_id=channel_id, status=Notification.Status.PENDING, leased_until__gte=now
         ).exists():
             return None
-        row = _due(now).filter(channel_id=channel_id).order_by("created_at", "id").first()
+        order = ("attempts", "created_at", "id") if circuit.is_open(failures) else ("created_at", "id")
+        row = _due(now).filter(channel_id=channel_id).order_by(*order).first()
         if row is not None:
             row.leased_until = now + LEASE
             row.attempts += 1
@@ -115,7 +130,8 @@ def _send(row: Notification) -> Outcome:
     """
     try:
         channel = row.channel
-        return channels.get(channel.kind).deliver(Message.from_payload(row.payload), channel.config, channel.secrets)
+        handler = channels.get(channel.kind)
+        return handler.deliver(Message.from_payload(row.payload), channel.config, channel.secrets, threads_of(row))
     except (channels.UnknownChannelError, SecretUnreadableError) as error:
         return Retry(str(error))  # a person mends these; what waits goes out then
     except Exception as error:
@@ -127,9 +143,9 @@ def _send(row: Notification) -> Outcome:
 def _record(row: Notification, outcome: Outcome, now: datetime, report: Report) -> float | None:
     """Store how the attempt ended; returns the seconds to the next one when there is one."""
     match outcome:
-        case Delivered():
-            _finish(row, Notification.Status.DELIVERED, "", now)
-            Channel.objects.filter(pk=row.channel_id).update(last_success_at=now, failing_since=None, last_error="")
+        case Delivered(receipt):
+            _finish(row, Notification.Status.DELIVERED, "", now, receipt)
+            circuit.worked(row.channel_id, now)
             report.delivered += 1
             return None
         case Rejected(reason):
@@ -141,12 +157,9 @@ def _record(row: Notification, outcome: Outcome, now: datetime, report: Report) 
                 _give_up(row, f"given up after 24 hours: {reason}", now, report)
                 return None
             wait = delay(row.attempts, after)
-            _postpone(row, reason, now + timedelta(seconds=wait))
-            if after:
-                _hold(row, now + timedelta(seconds=after))
-            _note_failure(row, reason, now)
+            _mine(row).update(last_error=reason, leased_until=None, next_attempt_at=now + timedelta(seconds=wait))
             report.failed += 1
-            return wait
+            return max(wait, circuit.failed(row.channel_id, reason, now, after))
 
 
 def delay(attempts: int, after: float | None) -> float:
@@ -157,31 +170,18 @@ def delay(attempts: int, after: float | None) -> float:
 
 def _give_up(row: Notification, reason: str, now: datetime, report: Report) -> None:
     _finish(row, Notification.Status.DEAD, reason, now)
-    _note_failure(row, reason, now)
+    circuit.refused(row.channel_id, reason, now)
     report.dead += 1
 
 
-def _finish(row: Notification, status: str, error: str, now: datetime) -> None:
+def _finish(row: Notification, status: str, error: str, now: datetime, receipt: Mapping[str, Any] = _NO_RECEIPT) -> None:
     delivered = status == Notification.Status.DELIVERED
     # A run whose lease ran out may not bury what another has delivered since; what is delivered is delivered.
     mine = Notification.objects.filter(pk=row.pk) if delivered else _mine(row)
-    mine.update(status=status, last_error=error, leased_until=None, delivered_at=now if delivered else None)
-
-
-def _postpone(row: Notification, reason: str, until: datetime) -> None:
-    _mine(row).update(last_error=reason, leased_until=None, next_attempt_at=until)
-
-
-def _hold(row: Notification, until: datetime) -> None:
-    """A receiver that names a time means everything that waits for it, not one notification."""
-    waiting = Notification.objects.filter(channel_id=row.channel_id, status=Notification.Status.PENDING)
-    waiting.filter(next_attempt_at__lt=until).update(next_attempt_at=until)
+    mine.update(
+        status=status, last_error=error, leased_until=None, delivered_at=now if delivered else None, receipt=dict(receipt)
+    )
 
 
 def _mine(row: Notification) -> QuerySet[Notification]:
     return Notification.objects.filter(pk=row.pk, status=Notification.Status.PENDING, attempts=row.attempts)
-
-
-def _note_failure(row: Notification, reason: str, now: datetime) -> None:
-    Channel.objects.filter(pk=row.channel_id).update(last_error=reason)
-    Channel.objects.filter(pk=row.channel_id, failing_since__isnull=True).update(failing_since=now)

@@ -72,10 +72,14 @@ class Message:
         return asdict(self)
 
     @property
+    def whom(self) -> str:
+        """The tenant, or how many there are."""
+        return printable(self.alerts[0].tenant or "all tenants") if self.count == 1 else f"{self.count} tenants"
+
+    @property
     def subject(self) -> str:
         """One line without control characters: who, what, how bad."""
-        whom = self.alerts[0].tenant or "all tenants" if self.count == 1 else f"{self.count} tenants"
-        return printable(f"[{self.rule.severity}] {self.rule.name} {self.kind} for {whom}")
+        return printable(f"[{self.rule.severity}] {self.rule.name} {self.kind} for {self.whom}")
 
     def body(self) -> str:
         """Plain text: why it is sent, and where to look."""

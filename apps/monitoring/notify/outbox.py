@@ -20,6 +20,7 @@ from apps.monitoring.core.clock import isoformat, minute_of, to_datetime
 from apps.monitoring.core.lifecycle import Notice
 from apps.monitoring.core.rules import Operator
 from apps.monitoring.models import AlertRule, Channel, Notification
+from apps.monitoring.notify import circuit
 from apps.monitoring.notify.message import WORST, AlertFacts, Message, RuleFacts, render
 
 _log = logging.getLogger(__name__)
@@ -53,6 +54,7 @@ def enqueue(rule: AlertRule, notice: Notice, minute: int, instances: Sequence[In
     """
     facts = _facts(rule)
     worst = _worst_first(rule, instances)
+    alerts = [instance.alert for instance in worst if instance.alert is not None]
     rows = []
     for channel in _channels(rule):
         identity = uuid.uuid4()
@@ -66,7 +68,9 @@ def enqueue(rule: AlertRule, notice: Notice, minute: int, instances: Sequence[In
             text=render(rule.message_template, facts, notice.value, len(worst), _alert(worst[0])),
             links={"dashboard": f"{settings.MONITORING_BASE_URL}/dashboard/", "runbook": rule.runbook_url},
         )
-        rows.append(_row(identity, channel, rule, notice.value, minute, message))
+        row = _row(identity, channel, rule, notice.value, minute, message)
+        row.alert_ids = alerts
+        rows.append(row)
     Notification.objects.bulk_create(rows)
     for row in rows:
         ask(row.channel_id)
@@ -84,6 +88,7 @@ def send_test(channel: Channel) -> Notification:
     message = Message(str(identity), "test", facts, isoformat(minute), 1, [alert], text, links)
     row = _row(identity, channel, None, "test", minute, message)
     row.save(force_insert=True)
+    circuit.close(channel.pk, timezone.now())  # who asks for a test wants to know now
     ask(channel.pk)
     return row
 
@@ -94,6 +99,7 @@ def resend(notification: Notification) -> None:
     Notification.objects.filter(pk=notification.pk).exclude(status=Notification.Status.DELIVERED).update(
         status=Notification.Status.PENDING, next_attempt_at=now, attempts=0, first_attempt_at=None, leased_until=None
     )
+    circuit.close(notification.channel_id, now)
     ask(notification.channel_id)
 
 

@@ -3,19 +3,42 @@
 from __future__ import annotations
 
 import base64
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
 from pytest_django import Settings
 
-from apps.monitoring.models import Channel, Notification
+from apps.monitoring.core.lifecycle import Notice
+from apps.monitoring.models import Alert, AlertRule, Channel, Notification
+from apps.monitoring.notify import outbox
+from tests.integration.notify.rows import MINUTE, instance, rule
 from tests.sinks.mailbox import Mailbox
 from tests.sinks.receiver import Receiver
 
 SECRET = "whsec_" + base64.b64encode(b"twenty-four bytes or more").decode()
 
 MakeChannel = Callable[..., Channel]
+Told = Callable[..., Notification]
+
+
+class Clock:
+    """A time that passes when it is told to."""
+
+    def __init__(self) -> None:
+        self.now = datetime.now(UTC) + timedelta(seconds=1)
+
+    def __call__(self) -> datetime:
+        return self.now
+
+    def passes(self, **stretch: float) -> None:
+        self.now += timedelta(**stretch)
+
+
+@pytest.fixture
+def clock() -> Clock:
+    return Clock()
 
 
 @pytest.fixture
@@ -46,6 +69,26 @@ def webhook(db: None) -> MakeChannel:
         )
 
     return make
+
+
+@pytest.fixture
+def told(db: None) -> Told:
+    """Write a notification of a rule to a channel."""
+
+    def write(
+        channel: Channel,
+        name: str = "error-rate-5m",
+        notice: Notice = Notice.FIRING,
+        minute: int = MINUTE,
+        alerts: Sequence[Alert] = (),
+    ) -> Notification:
+        known = AlertRule.objects.filter(name=name).first() or rule(name=name)
+        known.channels.set([channel])
+        instances = [instance(alert.tenant, alert=alert.pk) for alert in alerts] or [instance()]
+        (identity,) = outbox.enqueue(known, notice, minute, instances)
+        return Notification.objects.get(pk=identity)
+
+    return write
 
 
 def fresh(row: Notification) -> Notification:

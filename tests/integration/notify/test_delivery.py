@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -12,54 +12,20 @@ from django.db import connection, transaction
 from pytest_django import Settings
 
 from apps.monitoring.core.lifecycle import Notice
-from apps.monitoring.models import AlertRule, Channel, Notification
+from apps.monitoring.models import Channel, Notification
 from apps.monitoring.notify import channels, delivery, outbox
 from apps.monitoring.notify.channels.outcome import Outcome, Rejected
 from apps.monitoring.notify.delivery import Report, deliver_channel, due_channels
 from apps.monitoring.notify.message import Message
-from tests.integration.notify.conftest import SECRET, MakeChannel, fresh
+from apps.monitoring.notify.thread import Thread
+from tests.integration.notify.conftest import SECRET, Clock, MakeChannel, Told, fresh
 from tests.integration.notify.processes import eventually
-from tests.integration.notify.test_outbox import MINUTE, instance, rule
+from tests.integration.notify.rows import MINUTE
 from tests.sinks import faults
 from tests.sinks.mailbox import Mailbox
 from tests.sinks.receiver import Receiver
 
 START = datetime.now(UTC)
-
-Told = Callable[..., Notification]
-
-
-class Clock:
-    """A time that passes when it is told to."""
-
-    def __init__(self) -> None:
-        self.now = datetime.now(UTC) + timedelta(seconds=1)
-
-    def __call__(self) -> datetime:
-        return self.now
-
-    def passes(self, **stretch: float) -> None:
-        self.now += timedelta(**stretch)
-
-
-@pytest.fixture
-def clock() -> Clock:
-    return Clock()
-
-
-@pytest.fixture
-def told(db: None) -> Told:
-    """Write a notification of a rule to a channel."""
-
-    def write(
-        channel: Channel, name: str = "error-rate-5m", notice: Notice = Notice.FIRING, minute: int = MINUTE
-    ) -> Notification:
-        known = AlertRule.objects.filter(name=name).first() or rule(name=name)
-        known.channels.set([channel])
-        (identity,) = outbox.enqueue(known, notice, minute, [instance()])
-        return Notification.objects.get(pk=identity)
-
-    return write
 
 
 class TestDelivered:
@@ -249,11 +215,14 @@ class Raising:
     """A handler with a mistake in it."""
 
     kind = "raising"
+    hears_acknowledgement = False
 
     def problems(self, config: Mapping[str, Any], secrets: Mapping[str, Any]) -> list[str]:
         return []
 
-    def deliver(self, message: Message, config: Mapping[str, Any], secrets: Mapping[str, Any]) -> Outcome:
+    def deliver(
+        self, message: Message, config: Mapping[str, Any], secrets: Mapping[str, Any], threads: Sequence[Thread] = ()
+    ) -> Outcome:
         raise LookupError(secrets["token"])
 
 

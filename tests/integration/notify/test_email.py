@@ -2,22 +2,27 @@
 
 from __future__ import annotations
 
-import re
+import socket
+import threading
+import time
+from collections.abc import Sequence
 
 import pytest
 from pytest_django import Settings
 
+from apps.monitoring.notify.channels.email import server
 from apps.monitoring.notify.channels.email.channel import EmailChannel
 from apps.monitoring.notify.channels.outcome import Delivered, Outcome, Rejected, Retry
 from apps.monitoring.notify.message import Message
-from tests.sinks.example import alert, message
+from apps.monitoring.notify.thread import Thread
+from tests.sinks.example import alert, message, thread
 from tests.sinks.mailbox import Mailbox
 
 CONFIG = {"to": ["ops@example.com", "duty@example.com"], "from": "Monitoring <monitoring@example.com>"}
 
 
-def deliver(mailbox: Mailbox, sent: Message | None = None) -> Outcome:
-    return EmailChannel().deliver(sent or message(), CONFIG, {"url": mailbox.url})
+def deliver(mailbox: Mailbox, sent: Message | None = None, threads: Sequence[Thread] = ()) -> Outcome:
+    return EmailChannel().deliver(sent or message(), CONFIG, {"url": mailbox.url}, threads)
 
 
 class TestTheMail:
@@ -36,13 +41,26 @@ class TestTheMail:
         deliver(mailbox, sent)
         assert [mail.headers["message-id"] for mail in mailbox.arrivals()] == [f"<{sent.id}@monitoring.example>"] * 2
 
-    def test_all_of_one_rule_is_one_thread(self, mailbox: Mailbox) -> None:
-        deliver(mailbox, message(kind="firing"))
-        deliver(mailbox, message(kind="resolved"))
+    def test_what_follows_answers_the_mail_that_announced_it(self, mailbox: Mailbox) -> None:
+        opened = message(kind="firing")
+        deliver(mailbox, opened)
+        deliver(mailbox, message(kind="resolved"), [thread(opened)])
         firing, resolved = (mail.headers for mail in mailbox.arrivals())
-        assert firing["references"] == resolved["references"] == resolved["in-reply-to"]
-        assert re.fullmatch(r"<rule-[0-9a-f]{24}@monitoring\.example>", firing["references"])
-        assert firing["list-id"] == "Agent monitoring <alerts.monitoring.example>"
+        assert "references" not in firing
+        assert "in-reply-to" not in firing
+        assert resolved["references"] == resolved["in-reply-to"] == firing["message-id"]
+
+    def test_an_end_of_several_answers_them_all(self, mailbox: Mailbox) -> None:
+        before = [message(), message()]
+        deliver(mailbox, message(kind="resolved"), [thread(opened) for opened in before])
+        (mail,) = mailbox.arrivals()
+        assert mail.headers["references"] == " ".join(f"<{opened.id}@monitoring.example>" for opened in before)
+
+    def test_machines_know_it_for_what_it_is(self, mailbox: Mailbox) -> None:
+        deliver(mailbox)
+        (mail,) = mailbox.arrivals()
+        assert mail.headers["list-id"] == "Agent monitoring <alerts.monitoring.example>"
+        assert mail.headers["auto-submitted"] == "auto-generated"
 
     def test_a_tenants_name_adds_no_header_and_no_markup(self, mailbox: Mailbox) -> None:
         evil = "a\r\nBcc: evil@example.com\r\n\r\n<script>alert(1)</script>"
@@ -83,6 +101,18 @@ class TestTheServer:
         assert isinstance(outcome, Rejected)
         assert reply[:3] in outcome.reason
 
+    def test_one_that_sends_a_byte_now_and_then_is_left(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(server, "TOTAL_SECONDS", 1.0)
+        left = threading.Event()
+        with socket.create_server(("127.0.0.1", 0)) as listening:
+            threading.Thread(target=_drip, args=(listening, left), daemon=True).start()
+            began = time.monotonic()
+            url = f"smtp://127.0.0.1:{listening.getsockname()[1]}"
+            outcome = EmailChannel().deliver(message(), CONFIG, {"url": url})
+            left.set()
+        assert outcome == Retry("the mail server did not answer in time")
+        assert time.monotonic() - began < 8
+
     def test_a_password_stands_in_no_reason(self, mailbox: Mailbox) -> None:
         url = f"smtp://someone:a-secret-password@127.0.0.1:{mailbox.port}"
         outcome = EmailChannel().deliver(message(), CONFIG, {"url": url})  # this server offers no login
@@ -111,3 +141,15 @@ class TestTheConfiguration:
 
     def test_what_can_work_is_none(self) -> None:
         assert EmailChannel().problems(CONFIG, {"url": "smtp+tls://user:password@mail.example.com:587"}) == []
+
+
+def _drip(listening: socket.socket, left: threading.Event) -> None:
+    """Greet without an end, a byte each tenth of a second."""
+    connection, _ = listening.accept()
+    with connection:
+        connection.sendall(b"220-")
+        while not left.wait(0.1):
+            try:
+                connection.sendall(b"a")
+            except OSError:
+                return

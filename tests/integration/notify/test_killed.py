@@ -12,7 +12,7 @@ from apps.monitoring.notify import outbox
 from apps.monitoring.notify.delivery import LEASE, Report, deliver_channel, due_channels
 from tests.integration.notify.conftest import MakeChannel, fresh
 from tests.integration.notify.processes import eventually, start
-from tests.integration.notify.test_outbox import MINUTE, instance, rule
+from tests.integration.notify.rows import MINUTE, instance, rule
 from tests.sinks import faults
 from tests.sinks.receiver import Receiver
 

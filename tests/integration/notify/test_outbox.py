@@ -15,29 +15,13 @@ from jsonschema import Draft202012Validator
 from pytest_django import DjangoAssertNumQueries, Settings
 
 from apps.monitoring.core.lifecycle import Notice
-from apps.monitoring.models import AlertRule, Channel, Notification
+from apps.monitoring.models import Channel, Notification
 from apps.monitoring.notify import outbox
 from apps.monitoring.notify.defaults import create_missing_channels
-from apps.monitoring.notify.outbox import Instance
 from tests.integration.notify.processes import run_apart
+from tests.integration.notify.rows import MINUTE, instance, log_channel, rule
 from tests.unit.notify.test_message import SCHEMA
 from workers.app import app
-
-MINUTE = 29_459_527  # 2026-01-05T00:07:00Z
-
-
-def rule(**fields: Any) -> AlertRule:
-    return AlertRule.objects.create(
-        **{"name": "error-rate-5m", "metric": "error_rate", "statistic": "ratio", "operator": "gt", "threshold": 0.1} | fields
-    )
-
-
-def log_channel(name: str, **fields: Any) -> Channel:
-    return Channel.objects.create(name=name, kind="log", **fields)
-
-
-def instance(tenant: str = "airline", value: float | None = 0.25, alert: int | None = 7) -> Instance:
-    return Instance(tenant, value, 40, MINUTE - 4, "0.25 > 0.1", alert)
 
 
 def payload(identity: UUID) -> dict[str, Any]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from apps.monitoring.notify.channels.webhook.address import ForbiddenAddressError, UnresolvedError, resolve
+from apps.monitoring.notify.channels.address import ForbiddenAddressError, UnresolvedError, resolve
 
 FORBIDDEN = {
     "loopback": "http://127.0.0.1/",

@@ -1,4 +1,4 @@
-"""The receiver of webhooks and Sentry envelopes, and a page that shows what arrived."""
+"""The receiver of webhooks, Sentry envelopes, Slack messages and PagerDuty events, and a page that shows what arrived."""
 
 from __future__ import annotations
 
@@ -13,7 +13,9 @@ from typing import Any, Final
 from sentry_sdk.envelope import Envelope
 from standardwebhooks.webhooks import Webhook, WebhookVerificationError
 
+from apps.monitoring.demo.sink import pagerduty, slack
 from apps.monitoring.demo.sink.arrivals import Arrival, Arrivals
+from apps.monitoring.demo.sink.reply import Reply
 
 Behave = Callable[[BaseHTTPRequestHandler], bool]
 """Called with each POST before it is read; True when it has answered in its own way (or not at all)."""
@@ -43,39 +45,40 @@ class _Handler(BaseHTTPRequestHandler):
         if self.server.behave is not None and self.server.behave(self):
             return
         try:
-            self._take()
+            reply = self._take()
         except WebhookVerificationError as error:
-            self._answer(401, f"{error}\n".encode(), "text/plain")
+            reply = Reply.text(401, f"{error}\n")
         except (ValueError, TypeError, OSError) as error:  # no JSON, no gzip, no envelope
-            self._answer(400, f"this cannot be read: {error}\n".encode(), "text/plain")
-        else:
-            self._answer(200, b"{}", "application/json")
+            reply = Reply.text(400, f"this cannot be read: {error}\n")
+        self._answer(reply)
 
-    def _take(self) -> None:
+    def _take(self) -> Reply:
         body = self.rfile.read(min(int(self.headers.get("content-length") or 0), _LONGEST_BODY))
         if self.headers.get("content-encoding") == "gzip":
             body = gzip.decompress(body)
         headers = {name.lower(): value for name, value in self.headers.items()}
         if self.path.endswith("/envelope/"):
-            self._take_envelope(body, headers)
-        else:
-            self._take_webhook(body, headers)
+            return self._take_envelope(body, headers)
+        if self.path.startswith((slack.API, slack.WEBHOOK)):
+            return slack.take(self.server.arrivals, self.path, _object(body), headers)
+        if self.path == pagerduty.PATH:
+            return pagerduty.take(self.server.arrivals, _object(body), headers)
+        return self._take_webhook(body, headers)
 
-    def _take_webhook(self, body: bytes, headers: dict[str, str]) -> None:
+    def _take_webhook(self, body: bytes, headers: dict[str, str]) -> Reply:
         if self.server.secret:
             Webhook(self.server.secret).verify(body, headers)
-        payload = json.loads(body)
-        if not isinstance(payload, dict):
-            raise TypeError("a webhook's body is a JSON object")
+        payload = _object(body)
         self.server.arrivals.add(Arrival("webhook", _title(payload), headers, {"raw": body.decode(), **payload}))
+        return Reply.json(200, {})
 
-    def _take_envelope(self, body: bytes, headers: dict[str, str]) -> None:
+    def _take_envelope(self, body: bytes, headers: dict[str, str]) -> Reply:
         event = Envelope.deserialize(body).get_event()
-        if event is None:  # a client report, a session: nothing that anybody wants to read
-            return
-        message = event.get("message") or event.get("logentry") or {}
-        title = message.get("formatted") or message.get("message") if isinstance(message, dict) else message
-        self.server.arrivals.add(Arrival("sentry", str(title or "an event"), headers, dict(event)))
+        if event is not None:  # else a client report, a session: nothing that anybody wants to read
+            message = event.get("message") or event.get("logentry") or {}
+            title = message.get("formatted") or message.get("message") if isinstance(message, dict) else message
+            self.server.arrivals.add(Arrival("sentry", str(title or "an event"), headers, dict(event)))
+        return Reply.json(200, {})
 
     def do_GET(self) -> None:
         rows = "".join(
@@ -87,17 +90,24 @@ class _Handler(BaseHTTPRequestHandler):
             "<style>body{font-family:system-ui;margin:2em}td{padding:.3em 1em;border-top:1px solid #ccc}</style>"
             f"<h1>What the channels sent</h1><table>{rows or '<tr><td>nothing yet'}</table>"
         )
-        self._answer(200, page.encode(), "text/html; charset=utf-8")
+        self._answer(Reply(200, page.encode(), "text/html; charset=utf-8"))
 
-    def _answer(self, status: int, body: bytes, content_type: str) -> None:
-        self.send_response(status)
-        self.send_header("content-type", content_type)
-        self.send_header("content-length", str(len(body)))
+    def _answer(self, reply: Reply) -> None:
+        self.send_response(reply.status)
+        self.send_header("content-type", reply.content_type)
+        self.send_header("content-length", str(len(reply.body)))
         self.end_headers()
-        self.wfile.write(body)
+        self.wfile.write(reply.body)
 
     def log_message(self, *_: Any) -> None:
         """What arrives is printed by whoever listens."""
+
+
+def _object(body: bytes) -> dict[str, Any]:
+    payload = json.loads(body)
+    if not isinstance(payload, dict):
+        raise TypeError("the body is no JSON object")
+    return payload
 
 
 def _title(payload: dict[str, Any]) -> str:

@@ -7,11 +7,14 @@ from typing import Final
 from apps.monitoring.notify.channels.channel import ChannelHandler
 from apps.monitoring.notify.channels.email.channel import EmailChannel
 from apps.monitoring.notify.channels.log.channel import LogChannel
+from apps.monitoring.notify.channels.pagerduty.channel import PagerDutyChannel
 from apps.monitoring.notify.channels.sentry.channel import SentryChannel
+from apps.monitoring.notify.channels.slack.channel import SlackChannel
 from apps.monitoring.notify.channels.webhook.channel import WebhookChannel
 
 _HANDLERS: Final[dict[str, ChannelHandler]] = {
-    handler.kind: handler for handler in (LogChannel(), EmailChannel(), WebhookChannel(), SentryChannel())
+    handler.kind: handler
+    for handler in (LogChannel(), EmailChannel(), WebhookChannel(), SentryChannel(), SlackChannel(), PagerDutyChannel())
 }
 KINDS: Final = tuple(_HANDLERS)
 

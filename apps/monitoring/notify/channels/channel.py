@@ -2,20 +2,29 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, Protocol
 
 from apps.monitoring.notify.channels.outcome import Outcome
 from apps.monitoring.notify.message import Message
+from apps.monitoring.notify.thread import Thread
 
 
 class ChannelHandler(Protocol):
     """One kind of channel. ``config`` is shown to ops, ``secrets`` never is and must not appear in any outcome."""
 
     kind: str
+    hears_acknowledgement: bool
+    """Whether it is told that somebody looks after an alert."""
 
     def problems(self, config: Mapping[str, Any], secrets: Mapping[str, Any]) -> list[str]:
         """Why a channel with this configuration cannot work; empty when it can."""
 
-    def deliver(self, message: Message, config: Mapping[str, Any], secrets: Mapping[str, Any]) -> Outcome:
-        """Make one attempt, within 30 seconds."""
+    def deliver(
+        self,
+        message: Message,
+        config: Mapping[str, Any],
+        secrets: Mapping[str, Any],
+        threads: Sequence[Thread] = (),
+    ) -> Outcome:
+        """Make one attempt, within 45 seconds. ``threads`` is what the message goes on with, oldest first."""

@@ -8,22 +8,32 @@ import ssl
 import time
 from collections.abc import Callable, Coroutine, Mapping
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 from email.utils import parsedate_to_datetime
 from functools import cache
 from http import HTTPStatus
 from typing import Final
 
 import httpx
+from django.conf import settings
 
+from apps.monitoring.notify.channels.address import ForbiddenAddressError, UnresolvedError, resolve
 from apps.monitoring.notify.channels.outcome import Delivered, Outcome, Rejected, Retry
 
 _TIMEOUT: Final = httpx.Timeout(10.0, connect=5.0)
 _TOTAL_SECONDS: Final = 20.0
 """A receiver that sends a byte now and then would keep every single timeout for ever."""
 _LONGEST_WAIT: Final = 6 * 3_600.0
-_Answer = tuple[int, Mapping[str, str]]
-"""Status and headers."""
 _AGAIN: Final = frozenset({HTTPStatus.REQUEST_TIMEOUT, HTTPStatus.TOO_EARLY, HTTPStatus.TOO_MANY_REQUESTS})
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What came back."""
+
+    status: int
+    headers: Mapping[str, str]
+    body: bytes = b""
 
 
 Wait = Callable[[Mapping[str, str], float], float | None]
@@ -49,16 +59,46 @@ def post(
 
     ``tls_name`` is whose certificate is asked for when the URL holds an address.
     """
+    answer = exchange(url, content, headers, tls_name=tls_name)
+    return answer if isinstance(answer, Retry) else judge(answer.status, answer.headers, time.time(), wait)
+
+
+def exchange(
+    url: str, content: bytes, headers: Mapping[str, str], *, tls_name: str | None = None, read: int = 0
+) -> Answer | Retry:
+    """POST, and read the answer with the first ``read`` bytes of its body."""
     try:
-        status, answered = _run(_post(url, content, headers, tls_name))
+        return _run(_post(url, content, headers, tls_name, read))
     except (TimeoutError, httpx.TimeoutException):
         return Retry("the receiver did not answer in time")
     except httpx.HTTPError as error:
         return Retry(f"the receiver cannot be reached: {_why(error)}")
-    return judge(status, answered, time.time(), wait)
 
 
-def _run(attempt: Coroutine[None, None, _Answer]) -> _Answer:
+def reach(url: str, content: bytes, headers: Mapping[str, str], *, read: int = 0) -> Answer | Retry | Rejected:
+    """`exchange` with an address that ops typed: it is judged first, and the connection goes to the judged one."""
+    try:
+        target = resolve(url, settings.MONITORING_ALLOWED_WEBHOOK_HOSTS)
+    except ForbiddenAddressError as error:
+        return Rejected(str(error))
+    except UnresolvedError as error:
+        return Retry(str(error))
+    named = {"host": target.host_header, "user-agent": "agent-monitoring", **headers}
+    return exchange(target.url, content, named, tls_name=target.host, read=read)
+
+
+def forbidden(url: str) -> list[str]:
+    """Why an address may not be reached; empty when it may. A name may be down while a channel is edited."""
+    try:
+        resolve(url, settings.MONITORING_ALLOWED_WEBHOOK_HOSTS)
+    except ForbiddenAddressError as error:
+        return [str(error)]
+    except UnresolvedError:
+        pass
+    return []
+
+
+def _run(attempt: Coroutine[None, None, Answer]) -> Answer:
     """Run an attempt to its end, also on a thread whose event loop is busy with something else."""
     try:
         asyncio.get_running_loop()
@@ -68,15 +108,22 @@ def _run(attempt: Coroutine[None, None, _Answer]) -> _Answer:
         return beside.submit(asyncio.run, attempt).result()
 
 
-async def _post(url: str, content: bytes, headers: Mapping[str, str], tls_name: str | None) -> _Answer:
+async def _post(url: str, content: bytes, headers: Mapping[str, str], tls_name: str | None, read: int) -> Answer:
     extensions = {} if tls_name is None else {"sni_hostname": tls_name}
     # Proxies of the environment are left out: they would resolve the name again, and reach what was refused.
     client = httpx.AsyncClient(verify=_authorities(), timeout=_TIMEOUT, trust_env=False, follow_redirects=False)
     async with asyncio.timeout(_TOTAL_SECONDS), client:
-        request = client.build_request("POST", url, content=content, headers=dict(headers), extensions=extensions)
+        plain = {"accept-encoding": "identity", **headers}  # a small answer cannot unpack to a large one
+        request = client.build_request("POST", url, content=content, headers=plain, extensions=extensions)
         response = await client.send(request, stream=True)
+        body = b""
+        if read:
+            async for chunk in response.aiter_raw():
+                body += chunk[: read - len(body)]
+                if len(body) >= read:
+                    break
         await response.aclose()
-        return response.status_code, response.headers
+        return Answer(response.status_code, response.headers, body)
 
 
 @cache

@@ -1,11 +1,10 @@
-"""Notifications by mail, text and HTML, one thread a rule."""
+"""Notifications by mail, text and HTML, one conversation an alert."""
 
 from __future__ import annotations
 
 import smtplib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from email.utils import parseaddr
-from hashlib import sha256
 from typing import Any, Final
 from urllib.parse import urlsplit
 
@@ -17,10 +16,15 @@ from django.core.mail.backends.base import BaseEmailBackend
 from django.core.validators import validate_email
 from django.template.loader import render_to_string
 
+from apps.monitoring.notify.channels.email import server
+from apps.monitoring.notify.channels.email.server import Deadline, Server
 from apps.monitoring.notify.channels.outcome import Delivered, Outcome, Rejected, Retry
 from apps.monitoring.notify.message import Message, condition, printable
+from apps.monitoring.notify.thread import Thread
 
 _PERMANENT: Final = 500
+_SMTP_BACKEND: Final = "django.core.mail.backends.smtp.EmailBackend"
+_REFERENCES: Final = 10
 _SCHEMES: Final = frozenset({"smtp", "smtps", "smtp+tls", "smtp+ssl"})
 _NO_URL: Final = 'the server is an address such as "smtp+tls://user:password@host:587"'
 
@@ -29,6 +33,7 @@ class EmailChannel:
     """``config``: {"to": ["ops@example.com"], "from": optional}; ``secrets``: {"url": optional, else EMAIL_URL}."""
 
     kind = "email"
+    hears_acknowledgement = False
 
     def problems(self, config: Mapping[str, Any], secrets: Mapping[str, Any]) -> list[str]:
         """Addresses that are none."""
@@ -43,29 +48,46 @@ class EmailChannel:
             found.append(_NO_URL)
         return found
 
-    def deliver(self, message: Message, config: Mapping[str, Any], secrets: Mapping[str, Any]) -> Outcome:
+    def deliver(
+        self,
+        message: Message,
+        config: Mapping[str, Any],
+        secrets: Mapping[str, Any],
+        threads: Sequence[Thread] = (),
+    ) -> Outcome:
         """Hand it to the mail server. 5xx answers are final, everything else is tried again (RFC 5321, 4.2.1)."""
         problems = self.problems(config, secrets)
         if problems:
             return Rejected("; ".join(problems))
-        try:
-            mail(message, config, _connection(secrets.get("url"))).send()
-        except smtplib.SMTPRecipientsRefused as error:
-            codes = [code for code, _ in error.recipients.values()]
-            return _judge(min(codes, default=0), "every recipient was refused")
-        except smtplib.SMTPAuthenticationError as error:
-            return Retry(f"the mail server refused the login ({error.smtp_code})")  # ours to mend, the message is good
-        except smtplib.SMTPResponseException as error:
-            return _judge(error.smtp_code, "the mail server refused the message")
-        except (smtplib.SMTPException, OSError) as error:
-            return Retry(f"the mail server cannot be reached: {getattr(error, 'strerror', None) or type(error).__name__}")
-        return Delivered()
+        with Deadline(server.TOTAL_SECONDS) as deadline:
+            outcome = _attempt(mail(message, config, _connection(secrets.get("url"), deadline), threads))
+        return Retry("the mail server did not answer in time") if deadline.passed and isinstance(outcome, Retry) else outcome
 
 
-def mail(message: Message, config: Mapping[str, Any], connection: BaseEmailBackend) -> EmailMultiAlternatives:
-    """The mail. Its Message-ID is the notification's id, so a mail that is sent twice is one mail to a reader."""
+def _attempt(mail: EmailMultiAlternatives) -> Outcome:
+    try:
+        mail.send()
+    except smtplib.SMTPRecipientsRefused as error:
+        codes = [code for code, _ in error.recipients.values()]
+        return _judge(min(codes, default=0), "every recipient was refused")
+    except smtplib.SMTPAuthenticationError as error:
+        return Retry(f"the mail server refused the login ({error.smtp_code})")  # ours to mend, the message is good
+    except smtplib.SMTPResponseException as error:
+        return _judge(error.smtp_code, "the mail server refused the message")
+    except (smtplib.SMTPException, OSError) as error:
+        return Retry(f"the mail server cannot be reached: {getattr(error, 'strerror', None) or type(error).__name__}")
+    return Delivered()
+
+
+def mail(
+    message: Message, config: Mapping[str, Any], connection: BaseEmailBackend, threads: Sequence[Thread] = ()
+) -> EmailMultiAlternatives:
+    """The mail. Its Message-ID is the notification's id, so a mail that is sent twice is one mail to a reader.
+
+    It answers the mails that announced its alerts (RFC 5322, 3.6.4), so each alert is one conversation.
+    """
     host = urlsplit(settings.MONITORING_BASE_URL).hostname or "localhost"
-    thread = f"<rule-{sha256(message.rule.name.encode()).hexdigest()[:24]}@{host}>"
+    before = [f"<{thread.id}@{host}>" for thread in threads[-_REFERENCES:]]
     mail = EmailMultiAlternatives(
         subject=message.subject,
         body=message.body(),
@@ -74,8 +96,7 @@ def mail(message: Message, config: Mapping[str, Any], connection: BaseEmailBacke
         connection=connection,
         headers={
             "Message-ID": f"<{message.id}@{host}>",
-            "In-Reply-To": thread,
-            "References": thread,
+            **({"In-Reply-To": before[-1], "References": " ".join(before)} if before else {}),
             "List-Id": f"Agent monitoring <alerts.{host}>",
             "Auto-Submitted": "auto-generated",
             "X-Notification-Id": message.id,
@@ -86,13 +107,15 @@ def mail(message: Message, config: Mapping[str, Any], connection: BaseEmailBacke
     return mail
 
 
-def _connection(url: str | None) -> BaseEmailBackend:
+def _connection(url: str | None, deadline: Deadline) -> BaseEmailBackend:
     """To the channel's own server, or to that of EMAIL_URL."""
     if not url:
-        return get_connection()
+        if settings.EMAIL_BACKEND != _SMTP_BACKEND:
+            return get_connection()
+        return Server(deadline=deadline, timeout=settings.EMAIL_TIMEOUT)
     own = environ.Env.email_url_config(url)
-    return get_connection(
-        backend=own["EMAIL_BACKEND"],
+    return Server(
+        deadline=deadline,
         host=own["EMAIL_HOST"],
         port=own["EMAIL_PORT"],
         username=own["EMAIL_HOST_USER"] or "",

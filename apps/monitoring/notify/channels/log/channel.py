@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import orjson
 
 from apps.monitoring.notify.channels.outcome import Delivered, Outcome
 from apps.monitoring.notify.message import Message
+from apps.monitoring.notify.thread import Thread
 
 _log = logging.getLogger("monitoring.notifications")
 
@@ -18,12 +19,19 @@ class LogChannel:
     """Needs nothing and never fails: what the others could not say stands here too."""
 
     kind = "log"
+    hears_acknowledgement = False
 
     def problems(self, config: Mapping[str, Any], secrets: Mapping[str, Any]) -> list[str]:  # noqa: ARG002
         """None."""
         return []
 
-    def deliver(self, message: Message, config: Mapping[str, Any], secrets: Mapping[str, Any]) -> Outcome:  # noqa: ARG002
+    def deliver(
+        self,
+        message: Message,
+        config: Mapping[str, Any],  # noqa: ARG002
+        secrets: Mapping[str, Any],  # noqa: ARG002
+        threads: Sequence[Thread] = (),  # noqa: ARG002
+    ) -> Outcome:
         """One line of JSON, a warning at every severity: an error would be reported to Sentry a second time."""
         line = orjson.dumps({"event_type": "notification", "subject": message.subject, **message.payload()}).decode()
         _log.warning("%s", line)

@@ -7,7 +7,7 @@ whether Sentry took it. https://develop.sentry.dev/sdk/data-model/envelopes/
 from __future__ import annotations
 
 import gzip
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any, Final
 from uuid import UUID
@@ -18,6 +18,7 @@ from sentry_sdk.utils import BadDsn, Dsn
 from apps.monitoring.notify.channels.http import post, retry_after
 from apps.monitoring.notify.channels.outcome import Outcome, Rejected
 from apps.monitoring.notify.message import Message, condition
+from apps.monitoring.notify.thread import Thread
 
 _MALFORMED: Final = "the DSN is not one that Sentry gives"
 _LEVELS: Final = {"info": "info", "warning": "warning", "error": "error", "critical": "fatal"}
@@ -27,12 +28,19 @@ class SentryChannel:
     """``secrets``: {"dsn": …}; ``config``: {"environment": optional}."""
 
     kind = "sentry"
+    hears_acknowledgement = False
 
     def problems(self, config: Mapping[str, Any], secrets: Mapping[str, Any]) -> list[str]:  # noqa: ARG002
         """A DSN that is none."""
         return [_MALFORMED] if _dsn(secrets) is None else []
 
-    def deliver(self, message: Message, config: Mapping[str, Any], secrets: Mapping[str, Any]) -> Outcome:
+    def deliver(
+        self,
+        message: Message,
+        config: Mapping[str, Any],
+        secrets: Mapping[str, Any],
+        threads: Sequence[Thread] = (),  # noqa: ARG002
+    ) -> Outcome:
         """Send one envelope with one event, whose id is the notification's."""
         dsn = _dsn(secrets)
         if dsn is None:

@@ -7,16 +7,15 @@ import binascii
 import hashlib
 import hmac
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 import orjson
-from django.conf import settings
 
-from apps.monitoring.notify.channels.http import post
-from apps.monitoring.notify.channels.outcome import Outcome, Rejected, Retry
-from apps.monitoring.notify.channels.webhook.address import ForbiddenAddressError, UnresolvedError, resolve
+from apps.monitoring.notify.channels.http import Answer, forbidden, judge, reach
+from apps.monitoring.notify.channels.outcome import Outcome, Rejected
 from apps.monitoring.notify.message import Message
+from apps.monitoring.notify.thread import Thread
 
 _PREFIX: Final = "whsec_"
 _MALFORMED: Final = "the secret is whsec_ and the base64 of 24 to 64 bytes"
@@ -27,36 +26,31 @@ class WebhookChannel:
     """``config``: {"url": …}; ``secrets``: {"secret": "whsec_…"} or nothing, and then nothing is signed."""
 
     kind = "webhook"
+    hears_acknowledgement = False
 
     def problems(self, config: Mapping[str, Any], secrets: Mapping[str, Any]) -> list[str]:
         """An address that may not be reached, a secret that is none."""
-        found = []
-        try:
-            resolve(str(config.get("url") or ""), settings.MONITORING_ALLOWED_WEBHOOK_HOSTS)
-        except ForbiddenAddressError as error:
-            found.append(str(error))
-        except UnresolvedError:
-            pass  # a name may be down while a rule is edited
+        found = forbidden(str(config.get("url") or ""))
         if secrets.get("secret") and key_of(secrets["secret"]) is None:
             found.append(_MALFORMED)
         return found
 
-    def deliver(self, message: Message, config: Mapping[str, Any], secrets: Mapping[str, Any]) -> Outcome:
+    def deliver(
+        self,
+        message: Message,
+        config: Mapping[str, Any],
+        secrets: Mapping[str, Any],
+        threads: Sequence[Thread] = (),  # noqa: ARG002
+    ) -> Outcome:
         """POST the payload to the address that was judged, under the name that was configured."""
         secret = secrets.get("secret")
         key = key_of(secret) if secret else None
         if secret and key is None:
             return Rejected(_MALFORMED)  # an unsigned request would be taken for a forged one
-        try:
-            target = resolve(str(config.get("url") or ""), settings.MONITORING_ALLOWED_WEBHOOK_HOSTS)
-        except ForbiddenAddressError as error:
-            return Rejected(str(error))
-        except UnresolvedError as error:
-            return Retry(str(error))
         body = orjson.dumps(message.payload())
-        headers = {"content-type": "application/json", "host": target.host_header, "user-agent": "agent-monitoring"}
-        headers |= signed(message.id, int(time.time()), body, key)
-        return post(target.url, body, headers, tls_name=target.host)
+        headers = {"content-type": "application/json", **signed(message.id, int(time.time()), body, key)}
+        answer = reach(str(config.get("url") or ""), body, headers)
+        return judge(answer.status, answer.headers, time.time()) if isinstance(answer, Answer) else answer
 
 
 def signed(identity: str, timestamp: int, body: bytes, key: bytes | None) -> dict[str, str]:

@@ -1,0 +1,65 @@
+"""A mail server, talked to for so many seconds at most, however slowly it answers."""
+
+from __future__ import annotations
+
+import contextlib
+import smtplib
+import socket
+import threading
+from types import TracebackType
+from typing import Any, Final, Self
+
+from django.core.mail.backends.smtp import EmailBackend
+
+TOTAL_SECONDS: Final = 25.0
+"""A server that sends a byte now and then would keep every single timeout for ever."""
+
+
+class Deadline:
+    """Closes the connection behind smtplib's back when the time is over."""
+
+    def __init__(self, seconds: float) -> None:
+        self.passed = False
+        self._open: smtplib.SMTP | None = None
+        self._timer = threading.Timer(seconds, self._end)
+        self._timer.daemon = True
+
+    def __enter__(self) -> Self:
+        self._timer.start()
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        self._timer.cancel()
+
+    def watch(self, connection: smtplib.SMTP) -> None:
+        """Before it connects: the greeting is waited for while it is made."""
+        self._open = connection
+
+    def _end(self) -> None:
+        self.passed = True
+        # Not yet connected has a timeout of its own.
+        found = getattr(self._open, "sock", None)
+        if found is not None:
+            with contextlib.suppress(OSError):  # it ended by itself meanwhile
+                found.shutdown(socket.SHUT_RDWR)
+
+
+class Server(EmailBackend):
+    """Django's own, under a deadline."""
+
+    def __init__(self, *args: Any, deadline: Deadline, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self._deadline = deadline
+
+    @property
+    def connection_class(self) -> type[smtplib.SMTP]:
+        """Django's choice, watched from its first moment."""
+        deadline = self._deadline
+        plain: type[smtplib.SMTP] = smtplib.SMTP_SSL if self.use_ssl else smtplib.SMTP
+
+        class Watched(plain):  # type: ignore[misc, valid-type]
+            def __init__(self, *args: Any, **kwargs: Any) -> None:
+                deadline.watch(self)
+                super().__init__(*args, **kwargs)
+
+        return Watched

@@ -1,0 +1,121 @@
+"""Notifications as PagerDuty events: trigger, acknowledge and resolve of one incident.
+
+https://developer.pagerduty.com/docs/send-alert-event: 202 is taken, 400 is an invalid event, 429 is too many, 5xx is theirs.
+"""
+
+from __future__ import annotations
+
+import re
+import time
+from collections.abc import Mapping, Sequence
+from typing import Any, Final
+from urllib.parse import urlsplit
+
+import orjson
+from django.conf import settings
+
+from apps.monitoring.notify.channels.http import Answer, forbidden, judge, reach
+from apps.monitoring.notify.channels.outcome import Delivered, Outcome, Rejected, Retry
+from apps.monitoring.notify.message import Message, condition, printable
+from apps.monitoring.notify.thread import Thread
+
+_URL: Final = "https://events.pagerduty.com/v2/enqueue"
+_SUMMARY: Final = 1_024
+_EVENT_BYTES: Final = 512_000
+_KEY: Final = re.compile(r"[A-Za-z0-9]{32}")
+_SEVERITIES: Final = frozenset({"critical", "error", "warning", "info"})
+_SECONDS: Final = 20.0
+"""No further incident is told after this; a single request takes 20 seconds at most."""
+
+
+class PagerDutyChannel:
+    """``secrets``: {"routing_key": …}; ``config``: {"url": optional, for another service region}.
+
+    An incident is what one firing notification announced: its key is that notification's id. It is acknowledged when
+    somebody looks after every tenant of it, and resolved when the last of them has recovered.
+    """
+
+    kind = "pagerduty"
+    hears_acknowledgement = True
+
+    def problems(self, config: Mapping[str, Any], secrets: Mapping[str, Any]) -> list[str]:
+        """A routing key that is none, an address that may not be reached."""
+        found = forbidden(_url(config))
+        if not _KEY.fullmatch(str(secrets.get("routing_key") or "")):
+            found.append("the routing key is the integration key of Events API v2: 32 letters and digits")
+        return found
+
+    def deliver(
+        self,
+        message: Message,
+        config: Mapping[str, Any],
+        secrets: Mapping[str, Any],
+        threads: Sequence[Thread] = (),
+    ) -> Outcome:
+        """Send the events that follow. PagerDuty takes a repetition as the same event, by its key."""
+        problems = self.problems(config, secrets)
+        if problems:
+            return Rejected("; ".join(problems))
+        until = time.monotonic() + _SECONDS
+        for event in events(message, threads):
+            if time.monotonic() > until:
+                return Retry("PagerDuty took too long")
+            body = orjson.dumps({"routing_key": secrets["routing_key"], **event})
+            answer = reach(_url(config), body, {"content-type": "application/json"})
+            outcome = judge(answer.status, answer.headers, time.time()) if isinstance(answer, Answer) else answer
+            if not isinstance(outcome, Delivered):
+                return outcome
+        return Delivered()
+
+
+def events(message: Message, threads: Sequence[Thread]) -> list[dict[str, Any]]:
+    """The events of a notification, without the routing key. A test opens an incident and closes it."""
+    match message.kind:
+        case "resolved":
+            return [_change("resolve", thread.id) for thread in threads if thread.open == 0]
+        case "acknowledged":
+            return [_change("acknowledge", thread.id) for thread in threads if thread.open and thread.waiting == 0]
+        case "reminder" if threads:
+            return [trigger(message, thread.id) for thread in threads if thread.open]
+        case "test":
+            return [trigger(message, message.id), _change("resolve", message.id)]
+        case _:
+            return [trigger(message, message.id)]
+
+
+def trigger(message: Message, key: str) -> dict[str, Any]:
+    """An event that opens an incident, or says more about an open one."""
+    severity = message.rule.severity
+    event: dict[str, Any] = {
+        "event_action": "trigger",
+        "dedup_key": key,
+        "client": "Agent monitoring",
+        "client_url": settings.MONITORING_BASE_URL,
+        "payload": {
+            "summary": _cut(f"{message.subject}: {condition(message.rule)}"),
+            "source": urlsplit(settings.MONITORING_BASE_URL).hostname or "agent-monitoring",
+            "severity": severity if severity in _SEVERITIES else "warning",
+            "timestamp": message.minute,
+            "component": _cut(message.whom),
+            "group": message.rule.name,
+            "class": message.rule.metric,
+            "custom_details": message.payload(),
+        },
+        "links": [{"href": url, "text": name} for name, url in message.links.items() if url],
+    }
+    if len(orjson.dumps(event)) > _EVENT_BYTES - 1_000:
+        event["payload"]["custom_details"] = {"id": message.id, "text": _cut(message.text)}
+    return event
+
+
+def _change(action: str, key: str) -> dict[str, Any]:
+    return {"event_action": action, "dedup_key": key}
+
+
+def _cut(text: str) -> str:
+    line = printable(text)
+    return line if len(line) <= _SUMMARY else line[: _SUMMARY - 1] + "…"
+
+
+def _url(config: Mapping[str, Any]) -> str:
+    return str(config.get("url") or _URL)

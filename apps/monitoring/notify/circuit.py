@@ -1,0 +1,72 @@
+"""A channel that fails again and again is left alone for a while, then tried with one notification.
+
+The circuit only delays: what it holds back stays pending, has made no attempt, and leaves as soon as an attempt works.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+from typing import Final
+
+from django.db.models import F
+
+from apps.monitoring.models import Channel, Notification
+
+OPENS_AFTER: Final = 3
+"""Attempts that failed in a row."""
+_FIRST_PAUSE: Final = 10.0
+_LONGEST_PAUSE: Final = 300.0
+
+
+def pause(failures: int) -> float:
+    """Seconds without an attempt after so many failures in a row: none, then doubling from ten seconds to five minutes."""
+    if failures < OPENS_AFTER:
+        return 0.0
+    return min(_LONGEST_PAUSE, _FIRST_PAUSE * 2.0 ** min(failures - OPENS_AFTER, 20))
+
+
+def is_open(failures: int) -> bool:
+    """Whether the next attempt is a probe."""
+    return failures >= OPENS_AFTER
+
+
+def failed(channel_id: int, reason: str, now: datetime, after: float | None) -> float:
+    """Note an attempt that failed for now; returns for how many seconds the channel is left alone.
+
+    A receiver that names a time means everything that waits for it, not one notification.
+    """
+    channel = Channel.objects.filter(pk=channel_id)
+    channel.update(failures=F("failures") + 1, last_error=reason)
+    channel.filter(failing_since=None).update(failing_since=now)
+    failures = channel.values_list("failures", flat=True).first() or 0
+    wait = max(pause(failures), after or 0.0)
+    if wait:
+        channel.update(paused_until=now + timedelta(seconds=wait))
+    return wait
+
+
+def refused(channel_id: int, reason: str, now: datetime) -> None:
+    """Note a notification that was refused or given up: the receiver may well take the next."""
+    channel = Channel.objects.filter(pk=channel_id)
+    channel.update(last_error=reason)
+    channel.filter(failing_since=None).update(failing_since=now)
+
+
+def worked(channel_id: int, now: datetime) -> None:
+    """Note a delivery. If it was the probe of an open circuit, everything that failed before is due at once."""
+    channel = Channel.objects.filter(pk=channel_id)
+    failures = channel.values_list("failures", flat=True).first() or 0
+    channel.update(last_success_at=now, failing_since=None, last_error="", failures=0, paused_until=None)
+    if is_open(failures):
+        _release(channel_id, now)
+
+
+def close(channel_id: int, now: datetime) -> None:
+    """Somebody mended the channel, or wants to know: try at once."""
+    Channel.objects.filter(pk=channel_id).update(failures=0, paused_until=None)
+    _release(channel_id, now)
+
+
+def _release(channel_id: int, now: datetime) -> None:
+    waiting = Notification.objects.filter(channel=channel_id, status=Notification.Status.PENDING, next_attempt_at__gt=now)
+    waiting.update(next_attempt_at=now)

@@ -1,0 +1,71 @@
+"""What one notification opened at a receiver, and how it stands: an incident, a conversation, a chat message.
+
+An alert belongs, on each channel, to the first notification that named it. So a reminder, an acknowledgement or an end
+finds what it goes on with, although a notification may be about many tenants that recover one after the other.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from django.db.models import Count, Min, Q, QuerySet
+
+from apps.monitoring.models import Alert, Notification
+from apps.monitoring.notify.message import Message
+
+
+@dataclass(frozen=True, slots=True)
+class Thread:
+    """``id`` is that of the notification that opened it, ``message`` what it said, ``receipt`` what the receiver calls it.
+
+    Of its ``count`` tenants ``open`` still fire, and ``waiting`` of those have nobody who looks after them.
+    """
+
+    id: str
+    message: Message
+    receipt: Mapping[str, Any]
+    count: int
+    open: int
+    waiting: int
+
+
+def threads_of(row: Notification) -> list[Thread]:
+    """What a notification goes on with at its channel, oldest first; nothing when it opens something itself."""
+    if row.about_id is not None:
+        still = int(row.kind != Notification.Kind.RESOLVED)
+        opened = Notification.objects.filter(
+            channel=row.channel_id, about=row.about_id, kind=Notification.Kind.FIRING, created_at__lt=row.created_at
+        )
+        return [_thread(opener, still, still) for opener in opened.order_by("-created_at")[:1]]
+    found = []
+    missing = set(row.alert_ids)
+    for opener in _openers(row):
+        hits = missing.intersection(opener.alert_ids)
+        if hits and opener.pk != row.pk:
+            alerts = Alert.objects.filter(pk__in=opener.alert_ids, resolved_at=None)
+            counted = alerts.aggregate(open=Count("pk"), waiting=Count("pk", filter=Q(acknowledged_at=None)))
+            found.append(_thread(opener, counted["open"], counted["waiting"]))
+        missing -= hits
+    return found
+
+
+def _openers(row: Notification) -> QuerySet[Notification]:
+    """The notifications of the rule at the channel that named one of the alerts, since the first of them began."""
+    if not row.alert_ids or row.rule_id is None:
+        return Notification.objects.none()
+    began = Alert.objects.filter(pk__in=row.alert_ids).aggregate(began=Min("since"))["began"]
+    return Notification.objects.filter(
+        channel=row.channel_id,
+        rule=row.rule_id,
+        kind__in=(Notification.Kind.FIRING, Notification.Kind.REMINDER),
+        minute__gte=began or row.minute,
+        created_at__lte=row.created_at,
+        alert_ids__overlap=row.alert_ids,
+    ).order_by("created_at", "pk")
+
+
+def _thread(opener: Notification, still: int, waiting: int) -> Thread:
+    message = Message.from_payload(opener.payload)
+    return Thread(str(opener.pk), message, opener.receipt, message.count, still, waiting)
