@@ -5,7 +5,8 @@ from __future__ import annotations
 from celery import shared_task
 from django.utils import timezone
 
-from apps.monitoring.notify import delivery, outbox
+from apps.monitoring.notify import delivery
+from apps.monitoring.notify.sweep import sweep
 from apps.monitoring.runs import track
 
 
@@ -17,7 +18,6 @@ def deliver_channel(channel_id: int) -> None:
 
 @shared_task(name="monitoring.sweep_notifications")
 def sweep_notifications() -> None:
-    """Find what is due and what nobody is delivering."""
+    """Find what is due, what waits too long, and which channels fail."""
     with track("sweep_notifications"):
-        for channel_id in delivery.due_channels(timezone.now()):
-            outbox.ask(channel_id)
+        sweep(timezone.now())

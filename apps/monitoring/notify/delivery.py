@@ -24,7 +24,7 @@ from django.utils import timezone
 
 from apps.monitoring.models import Channel, Notification
 from apps.monitoring.models.encrypted import SecretUnreadableError
-from apps.monitoring.notify import channels, circuit, outbox
+from apps.monitoring.notify import channels, circuit, fallback, outbox
 from apps.monitoring.notify.channels.outcome import Delivered, Outcome, Rejected, Retry
 from apps.monitoring.notify.message import Message
 from apps.monitoring.notify.thread import threads_of
@@ -146,6 +146,7 @@ def _record(row: Notification, outcome: Outcome, now: datetime, report: Report) 
         case Delivered(receipt):
             _finish(row, Notification.Status.DELIVERED, "", now, receipt)
             circuit.worked(row.channel_id, now)
+            fallback.end_there_too(row)
             report.delivered += 1
             return None
         case Rejected(reason):
@@ -169,7 +170,9 @@ def delay(attempts: int, after: float | None) -> float:
 
 
 def _give_up(row: Notification, reason: str, now: datetime, report: Report) -> None:
-    _finish(row, Notification.Status.DEAD, reason, now)
+    with transaction.atomic():
+        _finish(row, Notification.Status.DEAD, reason, now)
+        fallback.tell(row, f"gave it up: {reason}")
     circuit.refused(row.channel_id, reason, now)
     report.dead += 1
 

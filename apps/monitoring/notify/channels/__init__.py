@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Final
 
 from apps.monitoring.notify.channels.channel import ChannelHandler
+from apps.monitoring.notify.channels.custom.channel import CustomChannel
 from apps.monitoring.notify.channels.email.channel import EmailChannel
 from apps.monitoring.notify.channels.log.channel import LogChannel
 from apps.monitoring.notify.channels.pagerduty.channel import PagerDutyChannel
@@ -14,7 +15,15 @@ from apps.monitoring.notify.channels.webhook.channel import WebhookChannel
 
 _HANDLERS: Final[dict[str, ChannelHandler]] = {
     handler.kind: handler
-    for handler in (LogChannel(), EmailChannel(), WebhookChannel(), SentryChannel(), SlackChannel(), PagerDutyChannel())
+    for handler in (
+        LogChannel(),
+        EmailChannel(),
+        WebhookChannel(),
+        SentryChannel(),
+        SlackChannel(),
+        PagerDutyChannel(),
+        CustomChannel(),
+    )
 }
 KINDS: Final = tuple(_HANDLERS)
 

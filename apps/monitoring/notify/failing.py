@@ -1,0 +1,92 @@
+"""A channel that fails is an alert of its own on the other channels: told once, and once more when it works again."""
+
+from __future__ import annotations
+
+import uuid
+from datetime import datetime, timedelta
+from typing import Final
+
+from django.conf import settings
+from django.db import transaction
+from django.db.models import Q, QuerySet
+
+from apps.monitoring.core.clock import isoformat, minute_of, to_datetime
+from apps.monitoring.models import Channel, Notification
+from apps.monitoring.notify import outbox
+from apps.monitoring.notify.message import AlertFacts, Message, RuleFacts, printable
+
+FAILING_AFTER: Final = timedelta(minutes=10)
+_AGAIN_AFTER: Final = timedelta(hours=1)
+"""A channel that comes and goes is told about once an hour."""
+_ERROR: Final = 200
+
+
+def sweep(now: datetime) -> int:
+    """Tell of channels that have begun to fail, and of those that work again; returns how many."""
+    failing = _channels().filter(enabled=True, failing_since__lte=now - FAILING_AFTER, failure_told_at=None)
+    ended = _channels().filter(Q(failing_since=None) | Q(enabled=False), failure_told_at__isnull=False)
+    return sum(_begin(channel, now) for channel in failing) + sum(_end(channel, now) for channel in ended)
+
+
+def _channels() -> QuerySet[Channel]:
+    """Without their secrets, which nobody needs here and which may be unreadable."""
+    return Channel.objects.defer("secrets")
+
+
+def _begin(channel: Channel, now: datetime) -> bool:
+    lately = Notification.objects.filter(about=channel, kind=Notification.Kind.FIRING, minute__gt=now - _AGAIN_AFTER)
+    if lately.exists():
+        return False
+    with transaction.atomic():
+        # Of two sweeps at once one tells.
+        if not Channel.objects.filter(pk=channel.pk, failure_told_at=None).update(failure_told_at=now):
+            return False
+        error = printable(channel.last_error)[:_ERROR]
+        text = f"The channel {channel.name} fails: {error}. What waits for it is kept and tried again."
+        _write(channel, Notification.Kind.FIRING, _others(channel), text, now)
+    return True
+
+
+def _end(channel: Channel, now: datetime) -> bool:
+    told_at = channel.failure_told_at or now
+    began = to_datetime(minute_of(told_at.timestamp()))
+    told = Notification.objects.filter(about=channel, kind=Notification.Kind.FIRING, minute__gte=began)
+    with transaction.atomic():
+        if not Channel.objects.filter(pk=channel.pk, failure_told_at=told_at).update(failure_told_at=None):
+            return False
+        state = "works again" if channel.enabled else "was switched off"
+        others = list(_channels().filter(enabled=True, pk__in=told.values("channel")))
+        _write(channel, Notification.Kind.RESOLVED, others, f"The channel {channel.name} {state}.", now)
+    return True
+
+
+def _others(channel: Channel) -> list[Channel]:
+    """The default channels and the fallback, never itself; those that work, if any do."""
+    others = list(_channels().filter(Q(is_default=True) | Q(pk=channel.fallback_id), enabled=True).exclude(pk=channel.pk))
+    return [other for other in others if other.failing_since is None] or others
+
+
+def _write(channel: Channel, kind: str, to: list[Channel], text: str, now: datetime) -> None:
+    rows = [_row(channel, kind, other, text, now) for other in to]
+    Notification.objects.bulk_create(rows)
+    for row in rows:
+        outbox.ask(row.channel_id)
+
+
+def _row(channel: Channel, kind: str, to: Channel, text: str, now: datetime) -> Notification:
+    identity, minute = uuid.uuid4(), minute_of(now.timestamp())
+    window = int(FAILING_AFTER.total_seconds() // 60)
+    rule = RuleFacts(f"channel-{channel.name}-failing", "failed_attempts", "count", "gt", 0, "count", window, "error", "")
+    since = isoformat(minute_of((channel.failing_since or now).timestamp()))
+    page = f"{settings.MONITORING_BASE_URL}/admin/monitoring/channel/{channel.pk}/change/"
+    facts = AlertFacts(None, float(channel.failures), channel.failures, since, text, {"channel": page})
+    message = Message(str(identity), str(kind), rule, isoformat(minute), 1, [facts], text, {"channel": page})
+    return Notification(
+        id=identity,
+        channel=to,
+        about=channel,
+        kind=kind,
+        minute=to_datetime(minute),
+        payload=message.payload(),
+        next_attempt_at=now,
+    )

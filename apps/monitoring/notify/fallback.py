@@ -1,0 +1,81 @@
+"""What a channel cannot deliver in time is told to another one as well, once, with a note that says why.
+
+The notification itself stays where it is and is tried on. One whose beginning went to the fallback ends there too, so
+that nothing stays open at a receiver that was only told because of a failure.
+"""
+
+from __future__ import annotations
+
+import uuid
+from dataclasses import replace
+from datetime import datetime, timedelta
+from typing import Final
+
+from django.db.models import ExpressionWrapper, F, fields
+from django.utils import timezone
+
+from apps.monitoring.models import Channel, Notification
+from apps.monitoring.notify import outbox
+from apps.monitoring.notify.message import Message
+from apps.monitoring.notify.thread import threads_of
+
+_KINDS: Final = (Notification.Kind.FIRING, Notification.Kind.REMINDER, Notification.Kind.RESOLVED)
+
+
+def sweep(now: datetime) -> int:
+    """Tell the fallbacks what has waited too long; returns how many notifications that was."""
+    allowed = ExpressionWrapper(
+        F("channel__fallback_after_minutes") * timedelta(minutes=1), output_field=fields.DurationField()
+    )
+    late = (
+        Notification.objects.filter(
+            status=Notification.Status.PENDING, channel__enabled=True, channel__fallback__enabled=True, fallback=None
+        )
+        .annotate(allowed=allowed)
+        .filter(created_at__lte=now - F("allowed"))
+        .order_by("created_at")
+    )
+    return sum(tell(row, f"has not delivered it since {row.created_at:%H:%M} UTC") for row in late)
+
+
+def tell(row: Notification, why: str) -> bool:
+    """Write a copy for the fallback of the row's channel; False when there is none, or it knows already."""
+    if row.kind not in _KINDS or row.fallback_of_id is not None or row.about_id is not None:
+        return False
+    channel = Channel.objects.filter(pk=row.channel_id, fallback__enabled=True).defer("secrets").first()
+    if channel is None or channel.fallback_id is None or _knows(channel.fallback_id, row):
+        return False
+    identity = uuid.uuid4()
+    said = Message.from_payload(row.payload)
+    note = f"{said.text} Sent here because {channel.name} {why}."
+    copy = Notification(
+        id=identity,
+        channel_id=channel.fallback_id,
+        rule_id=row.rule_id,
+        kind=row.kind,
+        minute=row.minute,
+        payload=replace(said, id=str(identity), text=note).payload(),
+        alert_ids=row.alert_ids,
+        fallback_of=row,
+        next_attempt_at=timezone.now(),
+    )
+    Notification.objects.bulk_create([copy], ignore_conflicts=True)  # two sweeps at once write one copy
+    outbox.ask(copy.channel_id)
+    return True
+
+
+def end_there_too(row: Notification) -> bool:
+    """After an end was delivered: tell it where the beginning went as a copy."""
+    if row.kind != Notification.Kind.RESOLVED:
+        return False
+    openers = [uuid.UUID(thread.id) for thread in threads_of(row)]
+    if not Notification.objects.filter(fallback_of__in=openers).exists():
+        return False
+    return tell(row, "could not deliver its beginning in time")
+
+
+def _knows(channel_id: int, row: Notification) -> bool:
+    """The fallback is one of the rule's channels itself, or has its copy."""
+    told = Notification.objects.filter(channel=channel_id)
+    itself = row.rule_id is not None and told.filter(rule=row.rule_id, minute=row.minute, kind=row.kind).exists()
+    return itself or told.filter(fallback_of=row).exists()

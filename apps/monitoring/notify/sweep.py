@@ -1,0 +1,15 @@
+"""What is looked at each minute, whatever else was asked for and got lost."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from apps.monitoring.notify import delivery, failing, fallback, outbox
+
+
+def sweep(now: datetime) -> None:
+    """Tell the fallbacks what waits too long, tell of channels that fail, and ask for everything that is due."""
+    fallback.sweep(now)
+    failing.sweep(now)
+    for channel_id in delivery.due_channels(now):
+        outbox.ask(channel_id)

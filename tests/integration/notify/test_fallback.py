@@ -1,0 +1,199 @@
+"""What a channel cannot deliver goes to its fallback as well, once; and that it fails is told elsewhere."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from apps.monitoring.core.lifecycle import Notice
+from apps.monitoring.models import Alert, AlertRule, Channel, Notification
+from apps.monitoring.notify import failing, fallback
+from apps.monitoring.notify.delivery import deliver_channel
+from apps.monitoring.notify.sweep import sweep
+from tests.integration.notify.conftest import Clock, MakeChannel, Told
+from tests.integration.notify.rows import MINUTE, alert, log_channel, rule
+from tests.sinks import faults
+from tests.sinks.receiver import Receiver
+
+
+@pytest.fixture
+def stand_in(db: None) -> Channel:
+    return log_channel("stand-in")
+
+
+@pytest.fixture
+def hook(webhook: MakeChannel, receiver: Receiver, stand_in: Channel) -> Channel:
+    return webhook(receiver, fallback=stand_in)
+
+
+def copies() -> list[Notification]:
+    return list(Notification.objects.filter(fallback_of__isnull=False).order_by("created_at"))
+
+
+class TestTheFallback:
+    def test_it_is_told_once_when_the_time_is_over_and_says_why(
+        self, hook: Channel, stand_in: Channel, receiver: Receiver, told: Told, clock: Clock
+    ) -> None:
+        row = told(hook)
+        receiver.always(faults.answers(500))
+        clock.passes(minutes=4)
+        sweep(clock())
+        assert copies() == []
+        clock.passes(minutes=1)
+        for _ in range(3):
+            deliver_channel(hook.pk, clock)
+            sweep(clock())
+            clock.passes(minutes=5)
+        (copy,) = copies()
+        assert (copy.channel, copy.fallback_of, copy.kind, copy.minute) == (stand_in, row, row.kind, row.minute)
+        assert copy.payload["id"] == str(copy.pk) != row.payload["id"]
+        assert copy.payload["text"].startswith(row.payload["text"] + " Sent here because hook has not delivered it since ")
+        assert Notification.objects.get(pk=row.pk).status == "pending"
+
+    def test_at_once_when_it_is_given_up(self, hook: Channel, receiver: Receiver, told: Told, clock: Clock) -> None:
+        told(hook)
+        receiver.always(faults.answers(404))
+        clock.passes(seconds=1)
+        deliver_channel(hook.pk, clock)
+        (copy,) = copies()
+        assert copy.payload["text"].endswith("Sent here because hook gave it up: the receiver answered 404.")
+
+    def test_not_when_it_is_told_anyway(self, hook: Channel, stand_in: Channel, told: Told, clock: Clock) -> None:
+        from apps.monitoring.notify import outbox
+        from tests.integration.notify.rows import instance
+
+        known = rule()
+        known.channels.set([hook, stand_in])
+        outbox.enqueue(known, Notice.FIRING, MINUTE, [instance()])
+        clock.passes(minutes=6)
+        assert fallback.sweep(clock()) == 0
+
+    def test_not_when_one_of_the_two_is_switched_off(self, hook: Channel, stand_in: Channel, told: Told, clock: Clock) -> None:
+        told(hook)
+        clock.passes(minutes=6)
+        for off in (hook, stand_in):
+            Channel.objects.update(enabled=True)
+            Channel.objects.filter(pk=off.pk).update(enabled=False)
+            assert fallback.sweep(clock()) == 0
+
+    def test_two_that_stand_in_for_each_other_do_not_play_ping_pong(
+        self, hook: Channel, webhook: MakeChannel, receiver: Receiver, told: Told, clock: Clock
+    ) -> None:
+        other = webhook(receiver, "other", fallback=hook)
+        Channel.objects.filter(pk=hook.pk).update(fallback=other)
+        told(hook)
+        receiver.always(faults.answers(500))
+        for _ in range(5):
+            clock.passes(minutes=6)
+            deliver_channel(hook.pk, clock)
+            deliver_channel(other.pk, clock)
+            sweep(clock())
+        assert Notification.objects.filter(about=None).count() == 2
+
+    def test_what_began_there_ends_there(self, hook: Channel, receiver: Receiver, told: Told, clock: Clock) -> None:
+        fired = alert(rule())
+        told(hook, alerts=[fired])
+        clock.passes(minutes=6)
+        fallback.sweep(clock())
+        deliver_channel(hook.pk, clock)
+        Alert.objects.update(resolved_at=datetime.now(UTC))
+        told(hook, notice=Notice.RESOLVED, alerts=[fired], minute=MINUTE + 1)
+        deliver_channel(hook.pk, clock)
+        assert [copy.kind for copy in copies()] == ["firing", "resolved"]
+
+    def test_what_was_delivered_in_time_ends_in_its_place_alone(self, hook: Channel, told: Told, clock: Clock) -> None:
+        fired = alert(rule())
+        told(hook, alerts=[fired])
+        told(hook, notice=Notice.RESOLVED, alerts=[fired], minute=MINUTE + 1)
+        clock.passes(seconds=1)
+        deliver_channel(hook.pk, clock)
+        assert copies() == []
+
+
+class TestAChannelThatFails:
+    @pytest.fixture
+    def others(self, hook: Channel) -> list[Channel]:
+        log_channel("unused")
+        return [log_channel("a", is_default=True), log_channel("b", is_default=True)]
+
+    def fails(self, clock: Clock, minutes: int = 11) -> None:
+        since = clock() - timedelta(minutes=minutes)
+        Channel.objects.filter(name="hook").update(failing_since=since, last_error="the receiver answered 500", failures=5)
+
+    def works(self) -> None:
+        Channel.objects.filter(name="hook").update(failing_since=None, last_error="", failures=0)
+
+    def said(self) -> list[tuple[str, str]]:
+        rows = Notification.objects.filter(about__name="hook").order_by("created_at", "channel__name")
+        return list(rows.values_list("kind", "channel__name"))
+
+    def test_is_told_on_the_others_once_and_never_on_itself(self, others: list[Channel], hook: Channel, clock: Clock) -> None:
+        Channel.objects.filter(pk=hook.pk).update(is_default=True)
+        self.fails(clock, minutes=9)
+        assert failing.sweep(clock()) == 0
+        self.fails(clock)
+        for _ in range(5):
+            sweep(clock())
+        assert self.said() == [("firing", "a"), ("firing", "b"), ("firing", "stand-in")]
+        row = Notification.objects.filter(about=hook).first()
+        assert row is not None
+        assert row.payload["text"].startswith("The channel hook fails: the receiver answered 500.")
+
+    def test_and_told_again_when_it_works(self, others: list[Channel], clock: Clock) -> None:
+        self.fails(clock)
+        failing.sweep(clock())
+        self.works()
+        for _ in range(3):
+            failing.sweep(clock())
+        assert [kind for kind, _ in self.said()] == ["firing"] * 3 + ["resolved"] * 3
+
+    def test_one_that_comes_and_goes_is_told_once_an_hour(self, others: list[Channel], clock: Clock) -> None:
+        for _ in range(12):
+            self.fails(clock)
+            failing.sweep(clock())
+            self.works()
+            failing.sweep(clock())
+            clock.passes(minutes=5)
+        assert len(self.said()) == 6
+
+    def test_those_that_fail_themselves_are_spared_while_one_works(self, others: list[Channel], clock: Clock) -> None:
+        Channel.objects.filter(name__in=["a", "stand-in"]).update(failing_since=clock())
+        self.fails(clock)
+        failing.sweep(clock())
+        assert self.said() == [("firing", "b")]
+
+    def test_a_secret_that_cannot_be_read_hinders_nothing(self, others: list[Channel], clock: Clock) -> None:
+        from django.db import connection
+
+        with connection.cursor() as cursor:
+            cursor.execute("UPDATE monitoring_channel SET secrets = 'broken'")
+        self.fails(clock)
+        sweep(clock())
+        assert len(self.said()) == 3
+
+    def test_an_incident_about_it_is_closed(self, hook: Channel, receiver: Receiver, clock: Clock) -> None:
+        duty = Channel.objects.create(
+            name="duty",
+            kind="pagerduty",
+            is_default=True,
+            config={"url": receiver.pagerduty_url},
+            secrets={"routing_key": "k" * 32},
+        )
+        self.fails(clock)
+        failing.sweep(clock())
+        self.works()
+        failing.sweep(clock())
+        clock.passes(seconds=1)
+        deliver_channel(duty.pk, clock)
+        events = [(a.body["event_action"], a.body["dedup_key"]) for a in receiver.arrivals("pagerduty")]
+        assert [action for action, _ in events] == ["trigger", "resolve"]
+        assert len({key for _, key in events}) == 1
+
+
+def test_a_rule_that_is_gone_leaves_what_waits(hook: Channel, told: Told, clock: Clock) -> None:
+    told(hook)
+    AlertRule.objects.all().delete()
+    clock.passes(minutes=6)
+    assert fallback.sweep(clock()) == 1
+    assert fallback.sweep(clock()) == 0
