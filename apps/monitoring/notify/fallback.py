@@ -15,7 +15,7 @@ from django.db.models import ExpressionWrapper, F, fields
 from django.utils import timezone
 
 from apps.monitoring.models import Channel, Notification
-from apps.monitoring.notify import outbox
+from apps.monitoring.notify import link, outbox
 from apps.monitoring.notify.message import Message
 from apps.monitoring.notify.thread import threads_of
 
@@ -48,13 +48,15 @@ def tell(row: Notification, why: str) -> bool:
     identity = uuid.uuid4()
     said = Message.from_payload(row.payload)
     note = f"{said.text} Sent here because {channel.name} {why}."
+    own = {"acknowledge": link.to_acknowledge(identity)} if "acknowledge" in said.links else {}
+    links = {**said.links, **own}  # who was told here answers for here
     copy = Notification(
         id=identity,
         channel_id=channel.fallback_id,
         rule_id=row.rule_id,
         kind=row.kind,
         minute=row.minute,
-        payload=replace(said, id=str(identity), text=note).payload(),
+        payload=replace(said, id=str(identity), text=note, links=links).payload(),
         alert_ids=row.alert_ids,
         fallback_of=row,
         next_attempt_at=timezone.now(),

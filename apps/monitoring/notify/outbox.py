@@ -20,7 +20,7 @@ from apps.monitoring.core.clock import isoformat, minute_of, to_datetime
 from apps.monitoring.core.lifecycle import Notice
 from apps.monitoring.core.rules import Operator
 from apps.monitoring.models import AlertRule, Channel, Notification
-from apps.monitoring.notify import circuit
+from apps.monitoring.notify import circuit, link
 from apps.monitoring.notify.message import WORST, AlertFacts, Message, RuleFacts, render
 
 _log = logging.getLogger(__name__)
@@ -66,7 +66,7 @@ def enqueue(rule: AlertRule, notice: Notice, minute: int, instances: Sequence[In
             count=len(worst),
             alerts=[_alert(instance) for instance in worst[:WORST]],
             text=render(rule.message_template, facts, notice.value, len(worst), _alert(worst[0])),
-            links={"dashboard": f"{settings.MONITORING_BASE_URL}/dashboard/", "runbook": rule.runbook_url},
+            links=_links(identity, rule, acknowledge=bool(alerts) and notice is not Notice.RESOLVED),
         )
         row = _row(identity, channel, rule, notice.value, minute, message)
         row.alert_ids = alerts
@@ -176,6 +176,11 @@ def _facts(rule: AlertRule) -> RuleFacts:
         severity=rule.severity,
         runbook_url=rule.runbook_url,
     )
+
+
+def _links(identity: uuid.UUID, rule: AlertRule, *, acknowledge: bool) -> dict[str, str]:
+    links = {"dashboard": f"{settings.MONITORING_BASE_URL}/dashboard/", "runbook": rule.runbook_url}
+    return {**links, "acknowledge": link.to_acknowledge(identity)} if acknowledge else links
 
 
 def _alert(instance: Instance) -> AlertFacts:

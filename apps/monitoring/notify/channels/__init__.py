@@ -26,6 +26,7 @@ _HANDLERS: Final[dict[str, ChannelHandler]] = {
     )
 }
 KINDS: Final = tuple(_HANDLERS)
+HEARING_ACKNOWLEDGEMENTS: Final = tuple(kind for kind, handler in _HANDLERS.items() if handler.hears_acknowledgement)
 
 
 class UnknownChannelError(LookupError):
