@@ -27,6 +27,7 @@ app.conf.update(
         "monitoring.deliver*": {"queue": "notifications"},
         "monitoring.sweep*": {"queue": "notifications"},
         "monitoring.maintenance": {"queue": "maintenance"},
+        "monitoring.compaction*": {"queue": "maintenance"},
     },
     # A task that a killed worker had is run again; every task is idempotent.
     task_acks_late=True,

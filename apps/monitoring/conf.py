@@ -30,6 +30,12 @@ class Conf:
     """How long after its end a minute stays open for what is still in the writers' buffers."""
     notify_max_age_seconds: int = 900
     """Minutes older than this when they are judged go to the history but notify nobody."""
+    retention_minute_days: int = 35
+    """Days that rows of one minute are kept; longer where the window of a rule needs them."""
+    retention_hour_days: int = 180
+    """Days that rows of one hour are kept."""
+    retention_day_days: int = 3_650
+    """Days that rows of one day are kept. What is older is refused."""
     base_url: str = "http://localhost:8000"
     log_format: str = "json"
     log_path: str = "-"

@@ -27,7 +27,14 @@ SCHEDULES: Final = (
         "monitoring: sweep notifications", "monitoring.sweep_notifications", "notifications", 60, 120,
         "Finds notifications that are due and that nobody is delivering.",
     ),
-    Schedule("monitoring: maintenance", "monitoring.maintenance", "maintenance", 3_600, 3_600, "Makes time partitions ahead."),
+    Schedule(
+        "monitoring: compaction", "monitoring.compaction", "maintenance", 300, 300,
+        "Merges each hour that is over out of its minutes, and each day out of its hours.",
+    ),
+    Schedule(
+        "monitoring: maintenance", "monitoring.maintenance", "maintenance", 3_600, 3_600,
+        "Makes time partitions ahead, checks what was compacted, drops what is older than the retention.",
+    ),
 )  # fmt: skip
 
 

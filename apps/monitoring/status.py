@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from types import MappingProxyType
 from typing import Any, Final
 
 import redis
@@ -11,17 +12,23 @@ from django.db import DatabaseError, ProgrammingError
 from django.db.models import Count, Min
 
 from apps.monitoring.core.clock import isoformat, minute_of, to_datetime
+from apps.monitoring.core.resolution import Resolution
 from apps.monitoring.core.series import GLOBAL
 from apps.monitoring.ingest.hotstore import HotStore
 from apps.monitoring.models import AlertRule, Channel, EvaluationProgress, Notification, TaskRun
 from apps.monitoring.query import source
 from apps.monitoring.query.errors import QueryError
+from apps.monitoring.rollup import disk, periods
 
 MAX_LAG: Final = timedelta(minutes=5)
 """How far roll-up, evaluation or a periodic task may be behind."""
+_TICKS: Final = MappingProxyType({"compaction": timedelta(minutes=20), "maintenance": timedelta(hours=2)})
+"""The same for the tasks that run less often."""
 MAX_UNDELIVERED: Final = timedelta(minutes=15)
 """How long a notification may wait."""
-_LOST: Final = frozenset({"minutes_dropped", "flushes_refused", "log_lines_dropped"})
+_LOST: Final = frozenset(
+    {"minutes_dropped", "flushes_refused", "log_lines_dropped", "rows_older_than_retention", "compaction_mismatches"}
+)
 
 
 @dataclass(slots=True)
@@ -30,7 +37,9 @@ class Status:
 
     problems: list[str] = field(default_factory=list)
     failing: set[str] = field(default_factory=set)
-    """The parts that something is wrong with: hot_store, database, rollup, evaluation, rules, tasks, notifications, losses."""
+    """The parts that something is wrong with.
+
+    hot_store, database, rollup, storage, evaluation, rules, tasks, notifications, losses."""
     details: dict[str, Any] = field(default_factory=dict)
 
     @property
@@ -68,6 +77,7 @@ def status(now: datetime) -> Status:
 
 def _look_at_database(found: Status, now: datetime) -> None:
     _look_at_rollup(found, now)
+    _look_at_storage(found, now)
     _look_at_evaluation(found, now)
     _look_at_tasks(found, now)
     _look_at_notifications(found, now)
@@ -82,6 +92,30 @@ def _look_at_rollup(found: Status, now: datetime) -> None:
         found.fail("rollup", "no roll-up has ever finished: are beat and a worker of the queue rollup running?")
     elif lag > MAX_LAG.total_seconds():
         found.fail("rollup", f"the roll-up is {lag:.0f} s behind: are beat and a worker of the queue rollup running?")
+
+
+def _look_at_storage(found: Status, now: datetime) -> None:
+    """What the snapshots take on disk, what they will take, and whether what is too old goes."""
+    found.details["compaction"] = {
+        f"stale_{resolution.name.lower()}s": periods.stale_count(resolution) for resolution in (Resolution.HOUR, Resolution.DAY)
+    }
+    storage: dict[str, Any] = {}
+    for usage in disk.usage(now):
+        storage[f"{usage.resolution.name.lower()}s"] = {
+            "bytes": usage.bytes,
+            "partitions": len(usage.partitions),
+            "oldest": None if usage.oldest is None else usage.oldest.isoformat(),
+            "kept_days": usage.kept_days,
+            "forecast_bytes": usage.forecast,
+        }
+        overdue = usage.overdue(now)
+        if overdue:
+            found.fail(
+                "storage",
+                f"{len(overdue)} partitions should be gone, the oldest is {overdue[0].name}: "
+                "do a worker of the queue maintenance and the evaluation keep up?",
+            )
+    found.details["storage"] = storage
 
 
 def _look_at_evaluation(found: Status, now: datetime) -> None:
@@ -110,7 +144,7 @@ def _look_at_tasks(found: Status, now: datetime) -> None:
         }
         if run.failures:
             found.fail("tasks", f"task {run.name} failed {run.failures} times in a row: {run.error.splitlines()[0]}")
-        elif now - run.started_at > max(MAX_LAG, timedelta(hours=2) if run.name == "maintenance" else MAX_LAG):
+        elif now - run.started_at > _TICKS.get(run.name, MAX_LAG):
             found.fail("tasks", f"task {run.name} last ran {(now - run.started_at).total_seconds():.0f} s ago")
     found.details["tasks"] = tasks
 

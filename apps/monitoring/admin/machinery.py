@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from django.contrib import admin
+from django.http import HttpRequest, HttpResponse
+from django.utils import timezone
 
 from apps.monitoring.admin.readonly import ReadOnlyAdmin
-from apps.monitoring.models import EvaluationProgress, RollupBatch, ShardProgress, TaskRun
+from apps.monitoring.models import EvaluationProgress, RetentionFloor, RollupBatch, ShardProgress, TaskRun
+from apps.monitoring.rollup import disk
 
 
 @admin.register(RollupBatch)
@@ -36,3 +41,14 @@ class TaskRunAdmin(ReadOnlyAdmin):
     """The last run of each periodic task."""
 
     list_display = ("name", "started_at", "succeeded_at", "failures", "error")
+
+
+@admin.register(RetentionFloor)
+class RetentionFloorAdmin(ReadOnlyAdmin):
+    """What has been dropped, and what all of it takes on disk."""
+
+    list_display = ("resolution", "ts", "moved_at")
+
+    def changelist_view(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> HttpResponse:
+        """The floors, with the size of every partition below them on the page."""
+        return super().changelist_view(request, {**(extra_context or {}), "usage": disk.usage(timezone.now())})

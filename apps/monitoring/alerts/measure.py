@@ -14,9 +14,9 @@ from django.db import connection
 from apps.monitoring.catalogue import DISTINCT, METRICS, RATIOS, USER_PREFIX, Kind, Ratio, user_metric
 from apps.monitoring.core import distinct, histogram
 from apps.monitoring.core.clock import SECONDS, to_datetime
+from apps.monitoring.core.resolution import Resolution
 from apps.monitoring.core.rules import QUANTILES, Rule, Scope, Statistic
 from apps.monitoring.core.series import GLOBAL
-from apps.monitoring.rollup.partitions import Resolution
 
 Floats = npt.NDArray[np.float64]
 

@@ -64,6 +64,12 @@ class Recorder:
         elif waiting == _WAKE_AT:
             self._wake.set()
 
+    def note(self, event: str, times: int) -> None:
+        """Count what befell the monitoring in this process; it goes out with the next flush."""
+        self.flusher.counters[event] += times
+        if self._thread is None and not self._direct:
+            self._start()
+
     def flush(self, timeout: float) -> bool:
         """Merge and send everything that was put so far; True when the hot store has confirmed it in time."""
         deadline = time.monotonic() + timeout
@@ -135,6 +141,11 @@ def recorder() -> Recorder:
             if found is None:
                 found = _recorder = Recorder()
     return found
+
+
+def note(event: str, times: int = 1) -> None:
+    """Count something that befell the monitoring itself, as the metric ``monitor_events``."""
+    recorder().note(event, times)
 
 
 def flush_now(timeout: float = 10.0) -> bool:

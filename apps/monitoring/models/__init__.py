@@ -2,6 +2,7 @@
 
 from apps.monitoring.models.alert import Alert, AlertState, AlertTransition
 from apps.monitoring.models.channel import Channel
+from apps.monitoring.models.compaction import Compaction, RetentionFloor
 from apps.monitoring.models.notification import Notification
 from apps.monitoring.models.progress import EvaluationProgress, RollupBatch, ShardProgress, TaskRun
 from apps.monitoring.models.rule import AlertRule
@@ -15,9 +16,11 @@ __all__ = [
     "AlertTransition",
     "ApiToken",
     "Channel",
+    "Compaction",
     "EvaluationProgress",
     "MetricSnapshot",
     "Notification",
+    "RetentionFloor",
     "RollupBatch",
     "Series",
     "ShardProgress",

@@ -11,8 +11,8 @@ from django.db import connection
 from apps.monitoring.catalogue import METRICS
 from apps.monitoring.core import histogram
 from apps.monitoring.core.clock import SECONDS, isoformat, minute_of, to_datetime, to_minute
+from apps.monitoring.core.resolution import Resolution
 from apps.monitoring.core.series import GLOBAL
-from apps.monitoring.rollup.partitions import Resolution
 
 
 def per_minute(tenant: str | None, start: datetime, end: datetime) -> list[dict[str, Any]]:

@@ -11,12 +11,12 @@ from apps.monitoring.catalogue import USER_PREFIX
 from apps.monitoring.core import series
 from apps.monitoring.core.cell import Cell
 from apps.monitoring.core.clock import to_datetime, to_minute
+from apps.monitoring.core.resolution import Resolution
 from apps.monitoring.core.series import GLOBAL, SeriesKey
 from apps.monitoring.ingest.hotstore import Batch, Held, HotStore, shard_of
 from apps.monitoring.models import RollupBatch, Series, ShardProgress
 from apps.monitoring.query.errors import HotStoreUnavailableError
 from apps.monitoring.rollup.cells import Cells, cells_of, merge
-from apps.monitoring.rollup.partitions import Resolution
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterable
 from datetime import datetime
 from itertools import islice
@@ -14,12 +15,16 @@ from apps.monitoring.catalogue import METRICS
 from apps.monitoring.core import distinct, series
 from apps.monitoring.core.cell import Cell
 from apps.monitoring.core.clock import to_datetime
+from apps.monitoring.core.resolution import Resolution
 from apps.monitoring.core.series import SeriesKey
 from apps.monitoring.ingest.hotstore import MAX_INTEGER, Batch, Held
+from apps.monitoring.ingest.recorder import note
 from apps.monitoring.models import RollupBatch, Series, ShardProgress
-from apps.monitoring.rollup import partitions
+from apps.monitoring.rollup import floors, partitions, periods, retention
 from apps.monitoring.rollup.cells import cells_of
-from apps.monitoring.rollup.partitions import Resolution
+from apps.monitoring.rollup.periods import Period
+
+_log = logging.getLogger(__name__)
 
 _MAX_CACHED: Final = 2_000_000
 _LOOKUP: Final = 5_000
@@ -41,25 +46,50 @@ def commit(shard: int, batch: Batch, held: Iterable[Held]) -> bool:
     The batch id is inserted in the same transaction as the rows: that is what makes a repetition harmless. Only one
     process works on a shard at a time (`locks.shard`), so a late batch may read, merge and write its rows.
     """
-    moment = to_datetime(batch.minute)
     if RollupBatch.objects.filter(id=batch.id).exists():
         return False
     cells = {_identity(one.tenant, key): cell for one in held for key, cell in cells_of(one).items()}
-    partitions.ensure(Resolution.MINUTE, moment)
     ids = series_ids(cells)
-    with transaction.atomic():
-        by_id = {ids[identity]: cell for identity, cell in cells.items()}
-        if RollupBatch.objects.filter(shard=shard, minute=moment).exists():
-            _take_back(shard, moment, by_id)
-        _copy(_row(moment, shard, number, cell) for number, cell in by_id.items())
-        RollupBatch.objects.create(
-            id=batch.id,
-            shard=shard,
-            minute=moment,
-            rows=len(by_id),
-            late=ShardProgress.objects.filter(shard=shard, complete_until__gt=moment).exists(),
-        )
+    by_id = {ids[identity]: cell for identity, cell in cells.items()}
+    while True:
+        resolution = retention.destination(batch.minute)
+        if resolution is not None:
+            partitions.ensure(resolution, to_datetime(batch.minute))
+        with transaction.atomic():
+            floors.hold()
+            if retention.destination(batch.minute) is not resolution:
+                continue  # the floor was moved in between
+            _write(shard, batch, by_id, resolution)
+        break
+    if resolution is None:
+        _log.warning("%d rows of %s are older than what is kept, they are refused", len(by_id), to_datetime(batch.minute))
+        note("rows_older_than_retention", len(by_id))
     return True
+
+
+def _write(shard: int, batch: Batch, cells: dict[int, Cell], resolution: Resolution | None) -> None:
+    """The rows of a batch at the resolution that still has rows of its minute, the proof, and what is stale by now."""
+    moment = to_datetime(batch.minute)
+    if resolution is not None:
+        start = resolution.floor(batch.minute)
+        period = to_datetime(start)
+        if resolution is not Resolution.MINUTE or _may_have_rows(shard, moment):
+            _take_back(shard, resolution, period, cells)
+        _copy(_row(period, shard, resolution, number, cell) for number, cell in cells.items())
+        if resolution.coarser is not None:
+            periods.touch(Period(resolution.coarser, shard, resolution.coarser.floor(start)))
+    RollupBatch.objects.create(
+        id=batch.id,
+        shard=shard,
+        minute=moment,
+        rows=0 if resolution is None else len(cells),
+        late=ShardProgress.objects.filter(shard=shard, complete_until__gt=moment).exists(),
+    )
+
+
+def _may_have_rows(shard: int, moment: datetime) -> bool:
+    """Whether an earlier batch may have written rows of the minute. The proofs of old ones are gone."""
+    return retention.without_proof(moment) or RollupBatch.objects.filter(shard=shard, minute=moment).exists()
 
 
 def advance(shard: int, until: int) -> None:
@@ -111,21 +141,21 @@ def _identity(tenant: str, key: SeriesKey) -> Identity:
     return tenant, key.metric, labels
 
 
-def _row(moment: datetime, shard: int, number: int, cell: Cell) -> Row:
+def _row(moment: datetime, shard: int, resolution: Resolution, number: int, cell: Cell) -> Row:
     data = cell.data()
     count = distinct.count(data) if cell.sketches and data is not None else cell.count
     total = None if cell.sum is None else max(-MAX_INTEGER, min(MAX_INTEGER, cell.sum))
-    return moment, min(count, MAX_INTEGER), total, cell.min, cell.max, number, Resolution.MINUTE, shard, data
+    return moment, min(count, MAX_INTEGER), total, cell.min, cell.max, number, resolution, shard, data
 
 
-def _take_back(shard: int, moment: datetime, cells: dict[int, Cell]) -> None:
-    """Merge the rows that an earlier batch of the minute wrote into the new cells, and delete them."""
+def _take_back(shard: int, resolution: Resolution, moment: datetime, cells: dict[int, Cell]) -> None:
+    """Merge the rows of the period that are there already into the new cells, and delete them."""
     metrics = dict(Series.objects.filter(id__in=list(cells)).values_list("id", "metric"))
     with connection.cursor() as cursor:
         cursor.execute(
             "DELETE FROM monitoring_metricsnapshot WHERE resolution = %s AND ts = %s AND part = %s AND series_id = ANY(%s) "
             "RETURNING series_id, count, sum, min, max, data",
-            [Resolution.MINUTE, moment, shard, list(cells)],
+            [resolution, moment, shard, list(cells)],
         )
         for number, count, total, low, high, data in cursor.fetchall():
             cells[number].merge(Cell.stored(metrics[number], count, total, low, high, data))

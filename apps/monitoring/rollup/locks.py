@@ -11,6 +11,8 @@ from django.db import connection
 _SHARDS: Final = 0x61676D01
 _HOLD: Final = 0x61676D02
 _EVALUATION: Final = 0x61676D03
+_COMPACTION: Final = 0x61676D04
+_RETENTION: Final = 0x61676D05
 
 
 @contextmanager
@@ -33,6 +35,16 @@ def evaluation() -> Iterator[bool]:
             return
         with _try("pg_try_advisory_lock(%s, 0)", "pg_advisory_unlock(%s, 0)", [_EVALUATION]) as mine:
             yield mine
+
+
+def compaction(number: int) -> AbstractContextManager[bool]:
+    """Be the only one to compact a shard, beside whoever rolls it up; False when another one is at it."""
+    return _try("pg_try_advisory_lock(%s, %s)", "pg_advisory_unlock(%s, %s)", [_COMPACTION, number])
+
+
+def retention() -> AbstractContextManager[bool]:
+    """Be the only one to drop what is too old; False when another one is at it."""
+    return _try("pg_try_advisory_lock(%s, 0)", "pg_advisory_unlock(%s, 0)", [_RETENTION])
 
 
 @contextmanager

@@ -9,9 +9,11 @@ from django.db import connection
 
 from apps.monitoring.core import distinct, histogram
 from apps.monitoring.core.clock import to_minute
+from apps.monitoring.core.resolution import Resolution
 from apps.monitoring.ingest.buffer import Event
 from apps.monitoring.ingest.hotstore import HotStore
-from apps.monitoring.rollup import shards
+from apps.monitoring.rollup import periods, shards
+from apps.monitoring.rollup.compaction import compact_shard
 from tests.integration.ingest.hot import MINUTE, Writer
 
 AFTER = (MINUTE + 30) * 60.0
@@ -29,12 +31,18 @@ def roll_up(now: float = AFTER) -> int:
     return sum(tick.batches for tick in shards.roll_up_all(now, HotStore.from_conf()))
 
 
-def rows() -> dict[Row, tuple[Any, ...]]:
-    """Every row of the snapshots under names that do not depend on when its series was first seen."""
+def compact() -> int:
+    """Compact everything that is due; returns how many hours and days that were."""
+    return sum(compact_shard(shard, 60.0).periods for shard in periods.stale_shards())
+
+
+def rows(resolution: Resolution = Resolution.MINUTE) -> dict[Row, tuple[Any, ...]]:
+    """Every row of one resolution under names that do not depend on when its series was first seen."""
     with connection.cursor() as cursor:
         cursor.execute(
             "SELECT s.tenant, s.metric, s.labels, m.ts, m.part, m.count, m.sum, m.min, m.max, m.data "
-            "FROM monitoring_metricsnapshot m JOIN monitoring_series s ON s.id = m.series_id"
+            "FROM monitoring_metricsnapshot m JOIN monitoring_series s ON s.id = m.series_id WHERE m.resolution = %s",
+            [resolution],
         )
         found = cursor.fetchall()
     kept = {

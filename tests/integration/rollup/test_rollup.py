@@ -13,12 +13,12 @@ import redis
 from django.db import connection
 
 from apps.monitoring.core.clock import to_datetime
+from apps.monitoring.core.resolution import Resolution
 from apps.monitoring.core.series import GLOBAL
 from apps.monitoring.ingest.hotstore import Batch, Held, HotStore, shard_of
-from apps.monitoring.models import RollupBatch, Series, ShardProgress
+from apps.monitoring.models import Compaction, RollupBatch, Series, ShardProgress
 from apps.monitoring.query.source import watermark
 from apps.monitoring.rollup import batches, locks, maintenance, partitions, shards
-from apps.monitoring.rollup.partitions import Resolution
 from tests.integration.ingest.hot import MINUTE, interaction
 from tests.integration.rollup.stored import AFTER, Row, merged, roll_up, rows, send, value
 from tests.unit.ingest.made import KINDS, event
@@ -134,6 +134,7 @@ def clear(valkey: redis.Redis) -> None:
     valkey.flushall()
     RollupBatch.objects.all().delete()
     ShardProgress.objects.all().delete()
+    Compaction.objects.all().delete()
     with connection.cursor() as cursor:
         cursor.execute("TRUNCATE monitoring_metricsnapshot")
 
@@ -290,11 +291,12 @@ def test_a_minute_of_another_day_finds_its_partition() -> None:
 
 def test_maintenance_makes_the_partitions_of_today_and_tomorrow() -> None:
     now = to_datetime(MINUTE) + timedelta(days=7)
-    maintenance.maintain(now)
+    maintenance.maintain(now, HotStore.from_conf())
     with connection.cursor() as cursor:
         for day in (now, now + timedelta(days=1)):
-            cursor.execute("SELECT to_regclass(%s)", [partitions.bounds(Resolution.MINUTE, day)[0]])
-            assert cursor.fetchone() != (None,)
+            for resolution in Resolution:
+                cursor.execute("SELECT to_regclass(%s)", [partitions.bounds(resolution, day)[0]])
+                assert cursor.fetchone() != (None,)
 
 
 @pytest.mark.parametrize("resolution", list(Resolution))

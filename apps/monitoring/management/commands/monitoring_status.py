@@ -5,6 +5,8 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from typing import Any
 
+from django.template.defaultfilters import filesizeformat
+
 from apps.monitoring.management.command import MonitoringCommand
 from apps.monitoring.status import status
 
@@ -24,7 +26,7 @@ class Command(MonitoringCommand):
         verdict = "healthy" if result["healthy"] else "UNHEALTHY"
         parts = [
             f"{part.replace('_', ' ')}\n"
-            + "\n".join(f"  {name.replace('_', ' ')}: {_shown(value)}" for name, value in values.items())
+            + "\n".join(f"  {name.replace('_', ' ')}: {_shown(value, name)}" for name, value in values.items())
             for part, values in result.items()
             if isinstance(values, dict)
         ]
@@ -35,9 +37,11 @@ class Command(MonitoringCommand):
         return 0 if result["healthy"] else 1
 
 
-def _shown(value: object) -> object:
+def _shown(value: object, name: str = "") -> object:
     if value is None or value in ([], {}, ""):
         return "-"
     if isinstance(value, dict):
-        return ", ".join(f"{name} {_shown(inner)}" for name, inner in value.items())
+        return ", ".join(f"{name} {_shown(inner, name)}" for name, inner in value.items())
+    if name.endswith("bytes") and isinstance(value, int):
+        return filesizeformat(value).replace("\xa0", " ")
     return value

@@ -1,0 +1,62 @@
+"""What the snapshots take on disk, and what they will take."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from django.db import connection
+
+from apps.monitoring.core.resolution import Resolution
+from apps.monitoring.rollup import partitions, retention
+from apps.monitoring.rollup.partitions import Partition
+
+
+@dataclass(frozen=True, slots=True)
+class Usage:
+    """The rows of one resolution. ``forecast`` is what they take when they have been coming for as long as they are kept."""
+
+    resolution: Resolution
+    partitions: list[Partition]
+    kept_days: int
+    oldest: datetime | None
+    forecast: int | None
+    """Bytes; None before there is a row to go by."""
+
+    @property
+    def bytes(self) -> int:
+        """With indexes and all."""
+        return sum(partition.bytes for partition in self.partitions)
+
+    def overdue(self, now: datetime) -> list[Partition]:
+        """The partitions that should have been dropped days ago."""
+        return [one for one in self.partitions if one.end < now - timedelta(days=self.kept_days + 3)]
+
+
+def usage(now: datetime) -> list[Usage]:
+    """Every resolution, finest first."""
+    return [_usage(resolution, now) for resolution in Resolution]
+
+
+def _usage(resolution: Resolution, now: datetime) -> Usage:
+    existing = partitions.existing(resolution)
+    kept = retention.kept_days(resolution)
+    filled = [partition for partition in existing if partition.start <= now and _filled(partition)]
+    oldest = filled[0].start if filled else None
+    return Usage(resolution, existing, kept, oldest, _forecast(filled, kept, now))
+
+
+def _forecast(filled: list[Partition], kept: int, now: datetime) -> int | None:
+    """By the newest partition that is full, or by the one that is being filled when there is no other."""
+    if not filled:
+        return None
+    ended = [partition for partition in filled if partition.end <= now]
+    newest = ended[-1] if ended else filled[-1]
+    days = (min(now, newest.end) - newest.start) / timedelta(days=1)
+    return round(newest.bytes / max(days, 1 / 24) * kept)
+
+
+def _filled(partition: Partition) -> bool:
+    with connection.cursor() as cursor:
+        cursor.execute(f"SELECT EXISTS (SELECT FROM {partition.name})")  # noqa: S608 - a name of the catalogue
+        return bool(cursor.fetchone()[0])

@@ -1,0 +1,34 @@
+"""How far the machinery has come, and what it takes on disk."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+from django.utils import timezone
+
+from apps.monitoring.core.resolution import Resolution
+from apps.monitoring.models import RetentionFloor
+from apps.monitoring.rollup import partitions
+from tests.e2e.parts import environment_of_tests, manage
+from tests.integration.admin.pages import page, staff
+
+
+@pytest.mark.django_db(transaction=True)
+def test_the_retention_shows_what_each_partition_takes_also_to_who_may_only_look() -> None:
+    now = timezone.now()
+    partitions.ensure(Resolution.MINUTE, now)
+    RetentionFloor.objects.create(resolution=1, ts=now, moved_at=now)
+    shown = page(staff("view_retentionfloor"), "retentionfloor/")
+    assert partitions.bounds(Resolution.MINUTE, now)[0] in shown
+    assert "35 days" in shown
+
+
+@pytest.mark.usefixtures("stores")
+def test_the_status_says_what_is_stale_and_what_the_disk_holds() -> None:
+    partitions.ensure(Resolution.MINUTE, timezone.now())
+    found = json.loads(manage(environment_of_tests(), "monitoring_status", "--json").stdout)
+    assert found["compaction"] == {"stale_hours": 0, "stale_days": 0}
+    assert found["storage"]["minutes"]["bytes"] > 0
+    assert found["storage"]["days"]["kept_days"] == 3_650
+    assert "storage" in manage(environment_of_tests(), "monitoring_status").stdout
