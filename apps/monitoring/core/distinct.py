@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import hashlib
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Final
 
 import numpy as np
@@ -43,6 +43,22 @@ def encode(hashes: Iterable[int] | Hashes) -> bytes:
     if members.size <= EXACT:
         return _SPARSE + members.astype("<u8").tobytes()
     return _DENSE + _registers(members).tobytes()
+
+
+def encodes(hashes: npt.NDArray[np.int64], lengths: Sequence[int]) -> list[bytes | None]:
+    """`encode` of many sets at once, laid flat, in each of which every member is there once; None for an empty one."""
+    members = hashes.view(np.uint64)
+    owner = np.repeat(np.arange(len(lengths)), lengths)
+    spelled = members[np.lexsort((members, owner))].astype("<u8", copy=False).tobytes()
+    result: list[bytes | None] = []
+    at = 0
+    for length in lengths:
+        if length > EXACT:
+            result.append(encode(members[at : at + length]))
+        else:
+            result.append(_SPARSE + spelled[8 * at : 8 * (at + length)] if length else None)
+        at += length
+    return result
 
 
 def merge(sketches: Iterable[bytes]) -> bytes:

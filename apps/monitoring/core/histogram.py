@@ -7,7 +7,7 @@ off by at most 0.54 %. Merging adds counts, so the order and the number of merge
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from math import ceil, exp2, log2
 from typing import Final
 
@@ -83,6 +83,22 @@ def encode(buckets: Mapping[int, int]) -> bytes:
             count -= _MAX_COUNT
         entries.append((bucket, count))
     return np.array(entries, dtype=_ROW).tobytes()
+
+
+def encodes(
+    buckets: npt.NDArray[np.int64], counts: npt.NDArray[np.int64], slices: Iterable[tuple[int, int]]
+) -> Iterator[bytes]:
+    """`encode` of many histograms at once: each is a slice of ``buckets`` (sorted there) and ``counts``."""
+    rows = np.empty(buckets.size, dtype=_ROW)
+    rows["bucket"] = buckets
+    rows["count"] = np.minimum(counts, _MAX_COUNT)
+    spelled = rows.tobytes()
+    split = set(np.flatnonzero(counts > _MAX_COUNT).tolist())
+    for start, end in slices:
+        if split and not split.isdisjoint(range(start, end)):
+            yield encode(dict(zip(buckets[start:end].tolist(), counts[start:end].tolist(), strict=True)))
+        else:
+            yield spelled[start * _ROW.itemsize : end * _ROW.itemsize]
 
 
 def decode(data: bytes) -> Buckets:

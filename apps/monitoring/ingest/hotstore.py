@@ -12,10 +12,14 @@ import os
 import uuid
 import zlib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, cast
 
+import numpy as np
+import numpy.typing as npt
 import redis
 
 from apps.monitoring.catalogue import METRICS, Kind
@@ -28,10 +32,13 @@ if TYPE_CHECKING:
 
 _LUA: Final = Path(__file__).parent / "lua"
 _REMEMBER_WRITER_SECONDS: Final = 7 * 86_400
-_READ_TENANTS: Final = 500
+_READ_TENANTS: Final = 250
+"""Read in one script call: about 3 ms of the server's time."""
 MAX_INTEGER: Final = 2**63 - 1
 """The largest integer that Redis and Postgres add up. A sum that would go beyond stays there."""
 SET_CODES: Final = tuple(m.code for m in METRICS.values() if m.kind is Kind.DISTINCT)
+
+Integers = npt.NDArray[np.int64]
 
 Record = tuple[int, str, Slot]
 """Minute, tenant, and what happened there."""
@@ -52,6 +59,27 @@ class Held:
     tenant: str
     fields: Mapping[str, int]
     members: Mapping[str, frozenset[int]]
+
+
+@dataclass(frozen=True, slots=True)
+class Sets:
+    """The members of one set a tenant, laid flat."""
+
+    lengths: Sequence[int]
+    members: Integers
+
+
+@dataclass(frozen=True, slots=True)
+class Chunk:
+    """What a batch holds of some tenants, laid flat: the fields of the first tenant, of the second, and so on."""
+
+    tenants: Sequence[str]
+    lengths: Sequence[int]
+    """How many fields each tenant has."""
+    fields: list[str]
+    values: Integers
+    sets: Mapping[str, Sets]
+    """By series code."""
 
 
 def shard_of(tenant: str, shards: int) -> int:
@@ -88,6 +116,7 @@ class HotStore:
         self._apply = redis_client.register_script((_LUA / "apply.lua").read_text())
         self._seal = redis_client.register_script((_LUA / "seal.lua").read_text())
         self._drop = redis_client.register_script((_LUA / "drop.lua").read_text())
+        self._read = redis_client.register_script((_LUA / "read.lua").read_text())
 
     @classmethod
     def from_conf(cls) -> HotStore:
@@ -133,11 +162,32 @@ class HotStore:
             + [Batch(int(minute), batch) for batch, minute in sealed.items()]
         )
 
+    def chunks(self, shard: int, batch: Batch) -> Iterator[Chunk]:
+        """Everything a batch holds, the shard's part of all tenants together included, some tenants at a time."""
+        key = self._batches(shard) + batch.id
+        tenants = sorted(cast("set[str]", self._redis.smembers(key)))
+        some = [tenants[start : start + _READ_TENANTS] for start in range(0, len(tenants), _READ_TENANTS)]
+        # The server reads the next ones while these are worked on.
+        with ThreadPoolExecutor(1) as ahead:
+            following = None
+            for own in [*some, None]:
+                answer, following = (
+                    following,
+                    own and (own, ahead.submit(self._read, [key], [len(SET_CODES), *SET_CODES, *own])),
+                )
+                if answer:
+                    yield _chunk(answer[0], answer[1].result())
+
     def read(self, shard: int, batch: Batch) -> Iterator[Held]:
-        """Everything a batch holds, the shard's part of all tenants together included."""
-        tenants = sorted(cast("set[str]", self._redis.smembers(self._batches(shard) + batch.id)))
-        for start in range(0, len(tenants), _READ_TENANTS):
-            yield from self.read_tenants(shard, [batch], tenants[start : start + _READ_TENANTS])
+        """The same, tenant by tenant."""
+        for chunk in self.chunks(shard, batch):
+            values = np.split(chunk.values, np.cumsum(chunk.lengths)[:-1])
+            sets = {code: np.split(found.members, np.cumsum(found.lengths)[:-1]) for code, found in chunk.sets.items()}
+            fields = iter(chunk.fields)
+            for number, tenant in enumerate(chunk.tenants):
+                own = dict(zip(islice(fields, chunk.lengths[number]), values[number].tolist(), strict=True))
+                members = {code: frozenset(found[number].tolist()) for code, found in sets.items() if found[number].size}
+                yield Held(tenant, own, members)
 
     def read_tenants(self, shard: int, batches: Iterable[Batch], tenants: Sequence[str]) -> Iterator[Held]:
         """What the batches hold of some tenants, in one round trip; tenants they do not know are left out."""
@@ -175,6 +225,25 @@ class HotStore:
 
 def _batches(answer: Any) -> list[Batch]:
     return sorted(Batch(int(minute), batch) for batch, minute in zip(answer[::2], answer[1::2], strict=True))
+
+
+def _chunk(tenants: Sequence[str], answer: Sequence[str]) -> Chunk:
+    """The answer of read.lua."""
+    each = 2 + len(SET_CODES)
+    names, values = answer[::each], answer[1::each]
+    fields = "\0".join(filter(None, names)).split("\0") if any(names) else []
+    lengths = [text.count("\0") + 1 if text else 0 for text in names]
+    members = {code: _sets(answer[number::each]) for number, code in enumerate(SET_CODES, 2)}
+    return Chunk(tenants, lengths, fields, _integers(values), members)
+
+
+def _sets(texts: Sequence[str]) -> Sets:
+    return Sets([text.count(" ") + 1 if text else 0 for text in texts], _integers(texts))
+
+
+def _integers(texts: Sequence[str]) -> Integers:
+    """Every number of texts that have a blank between two."""
+    return np.fromstring(" ".join(filter(None, texts)), dtype=np.int64, sep=" ")
 
 
 def _flatten(records: Sequence[Record]) -> list[str | int]:

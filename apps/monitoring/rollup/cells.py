@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Mapping
+from typing import Final
 
-from apps.monitoring.catalogue import BY_CODE, Kind, Metric
+from apps.monitoring.catalogue import BY_CODE, Kind
 from apps.monitoring.core import distinct, series
 from apps.monitoring.core.cell import Cell
 from apps.monitoring.core.series import SeriesKey
@@ -16,6 +17,8 @@ _log = logging.getLogger(__name__)
 
 Cells = dict[SeriesKey, Cell]
 
+_PARTS: Final = {part: part for part in (COUNT, SUM, MIN, MAX)}
+
 
 def cells_of(held: Held) -> Cells:
     """The cells of one tenant in one batch."""
@@ -24,30 +27,32 @@ def cells_of(held: Held) -> Cells:
         spelled, _, part = field.rpartition(":")
         try:
             metric, values = series.decode(spelled)
-        except KeyError:
+            histogram = metric.kind is Kind.HISTOGRAM and part not in _PARTS
+            known = int(part) if histogram else _PARTS[part]
+        except (KeyError, ValueError):
             # Written by a newer version beside this one: what it means is not known here.
             _log.warning("a field of an unknown metric is left out: %r", field)
             continue
-        cell = cells.setdefault(SeriesKey(metric.name, values), Cell())
-        _put(cell, metric, part, value)
+        _put(cells.setdefault(SeriesKey(metric.name, values), Cell()), known, value)
     for code, members in held.members.items():
         sketch = distinct.encode(members)
         cells[SeriesKey(BY_CODE[code].name)] = Cell(count=distinct.count(sketch), sketches=[sketch])
     return cells
 
 
-def _put(cell: Cell, metric: Metric, part: str, value: int) -> None:
-    if part == COUNT:
+def _put(cell: Cell, part: str | int, value: int) -> None:
+    """A named part, or the bucket of this number."""
+    if isinstance(part, int):
+        cell.buckets[part] = value
+        cell.count += value
+    elif part == COUNT:
         cell.count += value
     elif part == SUM:
         cell.sum = value
     elif part == MIN:
         cell.min = value
-    elif part == MAX:
+    else:
         cell.max = value
-    elif metric.kind is Kind.HISTOGRAM:
-        cell.buckets[int(part)] = value
-        cell.count += value
 
 
 def merge(into: Cells, other: Mapping[SeriesKey, Cell]) -> None:

@@ -1,0 +1,206 @@
+"""What a minute of many series costs: in the hot store, sealed and rolled up, and in the snapshots."""
+
+from __future__ import annotations
+
+import os
+import random
+import statistics
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from typing import Any
+
+from django.db import connection
+
+SERIES = (1_000, 10_000, 100_000)
+ROUNDS = 3
+PER_TENANT = 10
+"""Interactions of a tenant in the minute."""
+MINUTE = 28_000_000
+COLUMNS = "ts, count, sum, min, max, series_id, resolution, part, data"
+
+
+def measure(sizes: tuple[int, ...] = SERIES) -> list[dict[str, Any]]:
+    """One row a size: medians of several minutes."""
+    return [_measured(size) for size in sizes]
+
+
+def _measured(size: int) -> dict[str, Any]:
+    from apps.monitoring.conf import conf
+    from apps.monitoring.ingest.hotstore import HotStore
+    from apps.monitoring.rollup.shards import roll_up
+
+    store = HotStore.from_conf()
+    taken: dict[str, list[float]] = {"roll_up": [], "copy": [], "two": [], "hot": [], "stored": []}
+    series = 0
+    for turn in range(ROUNDS + 1):
+        minute = MINUTE + turn
+        _empty()
+        before = _used(store)
+        fill(minute, size)
+        hot = _used(store) - before
+        began = time.perf_counter()
+        for shard in range(store.shards):
+            roll_up(shard, (minute + 2) * 60.0, store)
+        rolled = time.perf_counter() - began
+        series = _rows()
+        stored = _bytes()
+        copied = _bare_copy()
+        _empty()
+        fill(minute, size)
+        two = _two_workers(conf().shards, (minute + 2) * 60.0)
+        if turn == 0:
+            continue  # the first makes the series, the partition and the caches
+        for name, figure in zip(taken, (rolled, copied, two, hot / series, stored / series), strict=True):
+            taken[name].append(figure)
+    middle = {name: statistics.median(figures) for name, figures in taken.items()}
+    return {
+        "series": series,
+        "roll_up_s": round(middle["roll_up"], 3),
+        "series_per_s": round(series / middle["roll_up"]),
+        "bare_copy_s": round(middle["copy"], 3),
+        "copy_ratio": round(middle["copy"] / middle["roll_up"], 3),
+        "two_workers_s": round(middle["two"], 3),
+        "two_workers_ratio": round(middle["roll_up"] / middle["two"], 2),
+        "hot_bytes_a_series": round(middle["hot"]),
+        "stored_bytes_a_row": round(middle["stored"]),
+    }
+
+
+def fill(minute: int, size: int) -> None:
+    """A minute of traffic with about this many series, as the monitors of several processes would send it."""
+    from apps.monitoring.ingest.buffer import Buffer
+    from apps.monitoring.ingest.flusher import Flusher
+    from apps.monitoring.ingest.hotstore import HotStore
+
+    buffer = Buffer(10_000)
+    flusher = Flusher(buffer, HotStore.from_conf(), 10_000_000)
+    for tenant in range(max(1, size // 20)):
+        buffer.merge(list(_interactions(minute, f"tenant-{tenant:05d}")))
+    if not flusher.flush():
+        raise SystemExit("the hot store did not take the benchmark's records")
+
+
+def _interactions(minute: int, tenant: str) -> Iterator[Any]:
+    chance = random.Random(f"{minute}{tenant}")
+    for turn in range(PER_TENANT):
+        prompt, completion = chance.randrange(200, 4_000), chance.randrange(20, 600)
+        yield (
+            "agent_interaction",
+            tenant,
+            minute * 60.0 + turn,
+            None,
+            {
+                "conversation_id": f"{tenant}-{minute}-{turn // 2}",
+                "agent_response": "…",
+                "model_used": chance.choice(("gpt-4o", "gpt-4o-mini", "claude-sonnet")),
+                "confidence_score": chance.betavariate(8, 2),
+                "processing_time_ms": chance.lognormvariate(7.3, 0.6),
+                "token_usage": {"prompt_tokens": prompt, "completion_tokens": completion},
+                "estimated_cost": (prompt * 2.5 + completion * 10) / 1e6,
+                "handoff_triggered": chance.random() < 0.1,
+                "handoff_reason": "customer asked",
+                "intent": chance.choice(("refund", "delivery", "invoice", "cancel", "other question")),
+                "errors": (),
+            },
+        )
+
+
+def _used(store: Any) -> int:
+    return int(store._redis.info("memory")["used_memory"])
+
+
+def _empty() -> None:
+    with connection.cursor() as cursor:
+        cursor.execute("TRUNCATE monitoring_metricsnapshot, monitoring_rollupbatch, monitoring_shardprogress")
+
+
+def _rows() -> int:
+    return _one("SELECT count(*) FROM monitoring_metricsnapshot")
+
+
+def _bytes() -> int:
+    return _one("SELECT sum(pg_total_relation_size(relid)) FROM pg_partition_tree('monitoring_metricsnapshot') WHERE isleaf")
+
+
+def _one(query: str) -> int:
+    with connection.cursor() as cursor:
+        cursor.execute(query)
+        return int(cursor.fetchone()[0])
+
+
+def _bare_copy() -> float:
+    """The same rows, as Python has them, into the same emptied table with one binary COPY and one commit."""
+    with connection.cursor() as cursor:
+        cursor.execute(f"SELECT {COLUMNS} FROM monitoring_metricsnapshot")
+        rows = cursor.fetchall()
+        cursor.execute("TRUNCATE monitoring_metricsnapshot")
+        began = time.perf_counter()
+        with cursor.copy(f"COPY monitoring_metricsnapshot ({COLUMNS}) FROM STDIN (FORMAT BINARY)") as copy:
+            copy.set_types(["timestamptz", "int8", "int8", "int8", "int8", "int8", "int2", "int2", "bytea"])
+            for row in rows:
+                copy.write_row(row)
+    return time.perf_counter() - began
+
+
+_WORKER = """
+import sys, django; django.setup()
+from apps.monitoring.ingest.hotstore import HotStore
+from apps.monitoring.rollup.batches import _MAX_CACHED
+from apps.monitoring.rollup.shards import roll_up
+from django.db import connection
+from tests.bench.rollup import warm
+warm()
+store = HotStore.from_conf(); store.ping()
+print("ready", flush=True); sys.stdin.readline()
+for shard in sys.argv[2].split(","): roll_up(int(shard), float(sys.argv[1]), store)
+print("done", flush=True)
+"""
+
+
+def warm() -> None:
+    """Know the series, as a worker does that has rolled up the minute before."""
+    from apps.monitoring.rollup.batches import series_ids
+
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT tenant, metric, labels FROM monitoring_series")
+        series_ids(cursor.fetchall())
+
+
+def _two_workers(shards: int, now: float) -> float:
+    """Two processes share the shards; both wait at the start line."""
+    environment = {**os.environ, "DJANGO_SETTINGS_MODULE": "config.settings"}
+    halves = [",".join(str(shard) for shard in range(first, shards, 2)) for first in (0, 1)]
+    workers = [
+        subprocess.Popen(
+            [sys.executable, "-c", _WORKER, str(now), half],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            env=environment,
+            text=True,
+        )
+        for half in halves
+    ]
+    for worker in workers:
+        _said(worker, "ready")
+    began = time.perf_counter()
+    for worker in workers:
+        assert worker.stdin
+        worker.stdin.write("go\n")
+        worker.stdin.flush()
+    for worker in workers:
+        _said(worker, "done")
+    taken = time.perf_counter() - began
+    for worker in workers:
+        worker.communicate()
+    return taken
+
+
+def _said(worker: subprocess.Popen[str], word: str) -> None:
+    assert worker.stdout
+    if worker.stdout.readline().strip() != word:
+        raise SystemExit(f"a worker of the benchmark ended with {worker.wait()}")
+
+
+Measure = Callable[[], list[dict[str, Any]]]
