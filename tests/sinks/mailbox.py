@@ -33,6 +33,10 @@ class Mailbox:
     def url(self) -> str:
         return f"smtp://127.0.0.1:{self.port}"
 
+    @property
+    def is_up(self) -> bool:
+        return self._server is not None
+
     def up(self) -> None:
         self._server = mail.server(self._arrivals, self.port, self.refusals.get)
         self._server.start()

@@ -4,18 +4,22 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, Final
 
 from django import forms
 from django.contrib import admin, messages
 from django.core.exceptions import ValidationError
-from django.db.models import QuerySet
+from django.db.models import Count, Q, QuerySet
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect
+from django.template.loader import render_to_string
+from django.utils import timezone
 
 from apps.monitoring.models import Channel, Notification
 from apps.monitoring.models.encrypted import SecretUnreadableError
-from apps.monitoring.notify import channels, outbox
+from apps.monitoring.notify import channels, circuit, outbox
+
+_DELIVERIES: Final = 20
 
 
 class WriteOnlyTextarea(forms.Textarea):
@@ -38,7 +42,7 @@ class ChannelForm(forms.ModelForm):  # type: ignore[type-arg]
 
     class Meta:
         model = Channel
-        fields = ("name", "kind", "config", "enabled", "is_default")
+        fields = ("name", "kind", "config", "enabled", "is_default", "fallback", "fallback_after_minutes")
 
     def clean_config(self) -> dict[str, Any]:
         """An object; nothing is an empty one."""
@@ -78,15 +82,51 @@ class ChannelAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
     """Where notifications go, and whether they arrive."""
 
     form = ChannelForm
-    list_display = ("name", "kind", "enabled", "is_default", "last_success_at", "failing_since", "last_error")
+    list_display = (
+        "name", "kind", "enabled", "is_default", "waiting", "given_up", "last_success_at", "failing_since", "paused_until",
+        "last_error",
+    )  # fmt: skip
     list_filter = ("kind", "enabled")
     search_fields = ("name",)
-    readonly_fields = ("secrets_stored", "last_success_at", "failing_since", "last_error")
-    actions = ("send_test",)
+    readonly_fields = (
+        "secrets_stored", "last_success_at", "failing_since", "failures", "paused_until", "last_error", "deliveries",
+    )  # fmt: skip
+    actions = ("send_test", "send_given_up_again")
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Channel]:
         """Without the secrets: one that cannot be read any more must not hide the page where it is mended."""
-        return super().get_queryset(request).defer("secrets")
+        counted = {
+            name: Count("notifications", filter=Q(notifications__status=status))
+            for name, status in (("_waiting", Notification.Status.PENDING), ("_given_up", Notification.Status.DEAD))
+        }
+        rows: QuerySet[Channel] = super().get_queryset(request).defer("secrets").annotate(**counted)
+        return rows
+
+    def formfield_for_foreignkey(self, db_field: Any, request: HttpRequest, **options: Any) -> Any:
+        """The fallback is chosen by name, and nobody's secrets are read for that."""
+        return super().formfield_for_foreignkey(db_field, request, queryset=Channel.objects.defer("secrets"), **options)
+
+    def save_model(self, request: HttpRequest, obj: Channel, form: Any, change: bool) -> None:  # noqa: FBT001 - Django's
+        """Who mends a channel need not wait for its pause to end."""
+        super().save_model(request, obj, form, change)
+        circuit.close(obj.pk, timezone.now())
+        outbox.ask(obj.pk)
+
+    @admin.display(description="waiting", ordering="_waiting")
+    def waiting(self, channel: Channel) -> int:
+        """Notifications that are not there yet."""
+        return int(getattr(channel, "_waiting", 0))
+
+    @admin.display(description="given up", ordering="_given_up")
+    def given_up(self, channel: Channel) -> int:
+        """Notifications that can be sent again."""
+        return int(getattr(channel, "_given_up", 0))
+
+    @admin.display(description="latest notifications")
+    def deliveries(self, channel: Channel) -> str:
+        """What became of the last ones, newest first."""
+        rows = Notification.objects.filter(channel=channel.pk).order_by("-created_at")[:_DELIVERIES]
+        return render_to_string("admin/monitoring/channel/deliveries.html", {"rows": rows, "channel": channel.pk})
 
     @admin.display(description="secrets")
     def secrets_stored(self, channel: Channel) -> str:
@@ -101,6 +141,13 @@ class ChannelAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
         """Through the outbox, like any other."""
         for channel in chosen:
             self._test(request, channel)
+
+    @admin.action(description="Send again what was given up", permissions=["change"])
+    def send_given_up_again(self, request: HttpRequest, chosen: QuerySet[Channel]) -> None:
+        """Everything that is dead, under its own ids."""
+        pks = list(chosen.values_list("pk", flat=True))
+        sent = outbox.resend(Notification.objects.filter(channel__in=pks, status=Notification.Status.DEAD))
+        self.message_user(request, f"On their way again: {sent}.", messages.SUCCESS if sent else messages.WARNING)
 
     def response_change(self, request: HttpRequest, obj: Channel) -> HttpResponse:
         """The button of the channel's page saves and sends a test."""

@@ -41,7 +41,5 @@ class NotificationAdmin(ReadOnlyAdmin):
     @admin.action(description="Send again, under the same id", permissions=["operate"])
     def send_again(self, request: HttpRequest, chosen: QuerySet[Notification]) -> None:
         """For those that were given up, or wait for their next attempt."""
-        rows = list(chosen.exclude(status=Notification.Status.DELIVERED))
-        for row in rows:
-            outbox.resend(row)
-        self.message_user(request, f"On their way again: {len(rows)}.", messages.SUCCESS if rows else messages.WARNING)
+        sent = outbox.resend(chosen)
+        self.message_user(request, f"On their way again: {sent}.", messages.SUCCESS if sent else messages.WARNING)

@@ -13,6 +13,7 @@ from urllib.parse import quote, urlencode
 from celery import Celery
 from django.conf import settings
 from django.db import transaction
+from django.db.models import Q, QuerySet
 from django.utils import timezone
 from django.utils.module_loading import import_string
 
@@ -93,14 +94,24 @@ def send_test(channel: Channel) -> Notification:
     return row
 
 
-def resend(notification: Notification) -> None:
-    """Try a notification again from the beginning, under its own id."""
+def resend(chosen: QuerySet[Notification]) -> int:
+    """Try notifications again from the beginning, each under its own id; returns how many.
+
+    What is delivered, or under way at this moment, is left alone.
+    """
     now = timezone.now()
-    Notification.objects.filter(pk=notification.pk).exclude(status=Notification.Status.DELIVERED).update(
+    free = Q(leased_until=None) | Q(leased_until__lt=now)
+    rows = Notification.objects.filter(free, pk__in=chosen.order_by().values("pk")).exclude(
+        status=Notification.Status.DELIVERED
+    )
+    waiting = list(rows.values_list("pk", "channel"))
+    Notification.objects.filter(free, pk__in=[pk for pk, _ in waiting]).update(
         status=Notification.Status.PENDING, next_attempt_at=now, attempts=0, first_attempt_at=None, leased_until=None
     )
-    circuit.close(notification.channel_id, now)
-    ask(notification.channel_id)
+    for channel_id in {channel for _, channel in waiting}:
+        circuit.close(channel_id, now)
+        ask(channel_id)
+    return len(waiting)
 
 
 def ask(channel_id: int, after: float = 0.0) -> None:

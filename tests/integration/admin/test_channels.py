@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from typing import Any
 
 import pytest
 from django.db import connection
 from django.test import Client
+from django.utils import timezone
 
 from apps.monitoring.models import AlertRule, Channel, Notification
 from apps.monitoring.models.encrypted import SecretUnreadableError
@@ -18,7 +20,8 @@ pytestmark = pytest.mark.django_db
 
 def form(**more: Any) -> dict[str, Any]:
     config = '{"url": "http://127.0.0.1:9000/"}'
-    return {"name": "hook", "kind": "webhook", "config": config, "enabled": "on", "new_secrets": "", **more}
+    return {"name": "hook", "kind": "webhook", "config": config, "enabled": "on", "new_secrets": "",
+            "fallback_after_minutes": "5", **more}  # fmt: skip
 
 
 def save(client: Client, channel: Channel, **more: Any) -> Any:
@@ -112,3 +115,51 @@ def test_a_channel_can_be_deleted_with_what_was_sent_to_it(admin_client: Client,
     assert "Notifications: 1" in asked.replace("notifications", "Notifications")
     assert admin_client.post(f"{HOME}/channel/{webhook.pk}/delete/", {"post": "yes"}).status_code == 302
     assert not Channel.objects.exists()
+
+
+class TestThePage:
+    def test_it_shows_what_became_of_the_last_notifications_and_runs_none_of_it(
+        self, admin_client: Client, webhook: Channel
+    ) -> None:
+        announce(None, webhook, status="dead", last_error="<script>alert(1)</script>", payload={"rule": {"name": "p95"}})
+        shown = page(admin_client, f"channel/{webhook.pk}/change/")
+        assert "&lt;script&gt;alert(1)" in shown
+        assert "<script>alert(1)" not in shown
+        assert "p95" in shown
+
+    def test_the_list_counts_what_waits_and_what_was_given_up(self, admin_client: Client, webhook: Channel) -> None:
+        for status in ("dead", "dead", "pending", "delivered"):
+            announce(None, webhook, status=status, kind="test")
+        listed = page(admin_client, "channel/")
+        assert '<td class="field-given_up">2</td>' in listed
+        assert '<td class="field-waiting">1</td>' in listed
+
+    def test_everything_given_up_is_sent_again(self, admin_client: Client, webhook: Channel) -> None:
+        for status in ("dead", "dead", "delivered"):
+            announce(None, webhook, status=status, kind="test")
+        assert "On their way again: 2." in act(admin_client, "channel", "send_given_up_again", webhook)
+        assert Notification.objects.filter(status="pending").count() == 2
+
+    def test_who_mends_it_does_not_wait_for_the_pause(self, admin_client: Client, webhook: Channel) -> None:
+        Channel.objects.update(failures=9, paused_until=timezone.now() + timedelta(minutes=5))
+        late = announce(None, webhook, next_attempt_at=timezone.now() + timedelta(hours=1))
+        assert save(admin_client, webhook, fallback_after_minutes="5").status_code == 302
+        kept = Channel.objects.get()
+        assert (kept.failures, kept.paused_until) == (0, None)
+        assert Notification.objects.get(pk=late.pk).next_attempt_at < timezone.now()
+
+    def test_a_fallback_is_another_channel(self, admin_client: Client, webhook: Channel) -> None:
+        other = Channel.objects.create(name="journal", kind="log")
+        assert save(admin_client, webhook, fallback=str(other.pk), fallback_after_minutes="7").status_code == 302
+        assert Channel.objects.get(name="hook").fallback == other
+        assert "fallback" in errors(save(admin_client, webhook, fallback=str(webhook.pk), fallback_after_minutes="7"))
+
+    def test_one_unreadable_secret_hides_no_page_of_another(
+        self, admin_client: Client, webhook: Channel, settings: Any
+    ) -> None:
+        other = Channel.objects.create(name="journal", kind="log", fallback=webhook)
+        announce(None, other)
+        with connection.cursor() as cursor:
+            cursor.execute("UPDATE monitoring_channel SET secrets = 'broken' WHERE name = 'hook'")
+        for path in ("channel/", "channel/add/", f"channel/{other.pk}/change/", f"channel/{webhook.pk}/change/"):
+            page(admin_client, path)

@@ -195,7 +195,7 @@ class TestGivenUp:
         row = told(channel)
         receiver.will(faults.answers(404))
         deliver_channel(channel.pk, clock)
-        outbox.resend(fresh(row))
+        outbox.resend(Notification.objects.filter(pk=row.pk))
         clock.passes(seconds=1)
         assert deliver_channel(channel.pk, clock) == Report(delivered=1)
         assert receiver.ids() == [str(row.pk)]
@@ -206,7 +206,7 @@ class TestGivenUp:
         channel = webhook(receiver)
         row = told(channel)
         deliver_channel(channel.pk, clock)
-        outbox.resend(fresh(row))
+        outbox.resend(Notification.objects.filter(pk=row.pk))
         clock.passes(seconds=1)
         assert deliver_channel(channel.pk, clock) == Report()
 
