@@ -10,7 +10,7 @@ from apps.monitoring.models import Channel
 
 
 def wanted() -> list[dict[str, Any]]:
-    """The log always; mail, webhook and Sentry when the settings name them."""
+    """The log always; mail, webhook, Slack, PagerDuty and Sentry when the settings name them."""
     found: list[dict[str, Any]] = [{"name": "log", "kind": "log"}]
     if settings.MONITORING_ALERT_EMAILS:
         found.append({"name": "email", "kind": "email", "config": {"to": settings.MONITORING_ALERT_EMAILS}})
@@ -24,6 +24,11 @@ def wanted() -> list[dict[str, Any]]:
                 "secrets": {"secret": secret} if secret else {},
             }
         )
+    if settings.MONITORING_SLACK_WEBHOOK_URL:
+        found.append({"name": "slack", "kind": "slack", "secrets": {"url": settings.MONITORING_SLACK_WEBHOOK_URL}})
+    if settings.MONITORING_PAGERDUTY_ROUTING_KEY:
+        key = settings.MONITORING_PAGERDUTY_ROUTING_KEY
+        found.append({"name": "pagerduty", "kind": "pagerduty", "secrets": {"routing_key": key}})
     if settings.SENTRY_DSN:
         found.append({"name": "sentry", "kind": "sentry", "secrets": {"dsn": settings.SENTRY_DSN}})
     return found

@@ -22,6 +22,7 @@ from django.db import transaction
 from django.db.models import Exists, OuterRef, Q, QuerySet
 from django.utils import timezone
 
+from apps.monitoring.ingest import recorder
 from apps.monitoring.models import Channel, Notification
 from apps.monitoring.models.encrypted import SecretUnreadableError
 from apps.monitoring.notify import channels, circuit, fallback, outbox
@@ -147,6 +148,7 @@ def _record(row: Notification, outcome: Outcome, now: datetime, report: Report) 
             _finish(row, Notification.Status.DELIVERED, "", now, receipt)
             circuit.worked(row.channel_id, now)
             fallback.end_there_too(row)
+            recorder.note("notifications_delivered")
             report.delivered += 1
             return None
         case Rejected(reason):
@@ -159,6 +161,7 @@ def _record(row: Notification, outcome: Outcome, now: datetime, report: Report) 
                 return None
             wait = delay(row.attempts, after)
             _mine(row).update(last_error=reason, leased_until=None, next_attempt_at=now + timedelta(seconds=wait))
+            recorder.note("notifications_retried")
             report.failed += 1
             return max(wait, circuit.failed(row.channel_id, reason, now, after))
 
@@ -174,6 +177,7 @@ def _give_up(row: Notification, reason: str, now: datetime, report: Report) -> N
         _finish(row, Notification.Status.DEAD, reason, now)
         fallback.tell(row, f"gave it up: {reason}")
     circuit.refused(row.channel_id, reason, now)
+    recorder.note("notifications_given_up")
     report.dead += 1
 
 

@@ -14,6 +14,7 @@ from typing import Final
 from django.db.models import ExpressionWrapper, F, fields
 from django.utils import timezone
 
+from apps.monitoring.ingest import recorder
 from apps.monitoring.models import Channel, Notification
 from apps.monitoring.notify import link, outbox
 from apps.monitoring.notify.message import Message
@@ -63,6 +64,7 @@ def tell(row: Notification, why: str) -> bool:
     )
     Notification.objects.bulk_create([copy], ignore_conflicts=True)  # two sweeps at once write one copy
     outbox.ask(copy.channel_id)
+    recorder.note("notifications_to_fallback")
     return True
 
 

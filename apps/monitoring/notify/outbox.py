@@ -20,6 +20,7 @@ from django.utils.module_loading import import_string
 from apps.monitoring.core.clock import isoformat, minute_of, to_datetime
 from apps.monitoring.core.lifecycle import Notice
 from apps.monitoring.core.rules import Operator
+from apps.monitoring.ingest import recorder
 from apps.monitoring.models import AlertRule, Channel, Notification
 from apps.monitoring.notify import circuit, link
 from apps.monitoring.notify.message import WORST, AlertFacts, Message, RuleFacts, render
@@ -140,6 +141,7 @@ def _ask_now(channel_id: int, after: float) -> None:
             )
     except Exception as error:  # the decision stands whatever the broker does
         _broker_away_until = time.monotonic() + _PAUSE_SECONDS
+        recorder.note("delivery_tasks_refused")
         _log.warning("the broker takes no delivery task, the sweep will find the notification: %s", error)
 
 

@@ -164,9 +164,11 @@ class TestDefaults:
         settings.MONITORING_ALERT_EMAILS = ["ops@example.com"]
         settings.MONITORING_WEBHOOK_URL = "https://hooks.example/"
         settings.MONITORING_WEBHOOK_SECRET = "whsec_" + "A" * 32
+        settings.MONITORING_SLACK_WEBHOOK_URL = "https://hooks.slack.com/services/T/B/X"
+        settings.MONITORING_PAGERDUTY_ROUTING_KEY = "k" * 32
         settings.SENTRY_DSN = "https://key@sentry.example/1"
-        assert create_missing_channels() == ["log", "email", "webhook", "sentry"]
-        assert Channel.objects.filter(is_default=True).count() == 4
+        assert create_missing_channels() == ["log", "email", "webhook", "slack", "pagerduty", "sentry"]
+        assert Channel.objects.filter(is_default=True).count() == 6
 
     def test_what_ops_edited_stays(self) -> None:
         create_missing_channels()

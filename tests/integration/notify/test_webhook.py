@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import socket
 import ssl
+import threading
 import time
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
@@ -18,7 +20,7 @@ from pytest_django import Settings
 from standardwebhooks.webhooks import Webhook
 
 from apps.monitoring.notify import message as message_module
-from apps.monitoring.notify.channels import http
+from apps.monitoring.notify.channels import address, http
 from apps.monitoring.notify.channels.outcome import Delivered, Outcome, Rejected, Retry
 from apps.monitoring.notify.channels.webhook.channel import WebhookChannel
 from tests.integration.notify.conftest import SECRET
@@ -124,6 +126,55 @@ class TestABadReceiver:
         settings.MONITORING_ALLOWED_WEBHOOK_HOSTS = []
         assert isinstance(deliver(receiver), Rejected)
         assert receiver.attempts == []
+
+
+class TestItsAddress:
+    def test_a_name_that_changes_its_mind_is_asked_once_and_reached_where_it_was_judged(
+        self, receiver: Receiver, settings: Settings, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        settings.MONITORING_ALLOWED_WEBHOOK_HOSTS = ["rebind.example"]
+        asked: list[str] = []
+        really = socket.getaddrinfo
+
+        def changing(host: str, port: int, *args: object, **options: object) -> object:
+            if host != "rebind.example":
+                return really(host, port, *args, **options)  # type: ignore[arg-type]
+            asked.append(host)
+            address = "127.0.0.1" if len(asked) == 1 else "127.0.0.9"  # where nobody listens
+            return [(socket.AF_INET, socket.SOCK_STREAM, 6, "", (address, port))]
+
+        monkeypatch.setattr(socket, "getaddrinfo", changing)
+        url = f"http://rebind.example:{receiver.port}/hook"
+        assert WebhookChannel().deliver(message(), {"url": url}, {}) == Delivered()
+        assert asked == ["rebind.example"]
+        assert receiver.attempts[0]["host"] == f"rebind.example:{receiver.port}"
+
+    def test_one_of_several_addresses_that_is_private_is_one_too_many(
+        self, settings: Settings, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        settings.MONITORING_ALLOWED_WEBHOOK_HOSTS = []
+
+        def both(host: str, port: int, *args: object, **options: object) -> object:
+            return [(socket.AF_INET, socket.SOCK_STREAM, 6, "", (address, port)) for address in ("93.184.215.14", "10.0.0.1")]
+
+        monkeypatch.setattr(socket, "getaddrinfo", both)
+        assert isinstance(WebhookChannel().deliver(message(), {"url": "http://both.example/"}, {}), Rejected)
+
+    def test_a_resolver_that_hangs_is_not_waited_for(self, settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
+        settings.MONITORING_ALLOWED_WEBHOOK_HOSTS = []
+        left = threading.Event()
+        monkeypatch.setattr(address, "_LOOKUP_SECONDS", 0.5)
+        monkeypatch.setattr(socket, "getaddrinfo", lambda *_, **__: [] * left.wait(60))
+        began = time.monotonic()
+        outcome = WebhookChannel().deliver(message(), {"url": "http://slow.example/"}, {})
+        left.set()
+        assert outcome == Retry("slow.example cannot be resolved")
+        assert time.monotonic() - began < 10
+
+    @pytest.mark.parametrize("path", ["/a\r\nx-evil: 1\r\n", "/a\nx-evil: 1", "/a HTTP/1.1\r\nx-evil: 1"])
+    def test_it_adds_no_header(self, receiver: Receiver, path: str) -> None:
+        WebhookChannel().deliver(message(), {"url": f"http://{receiver.address}{path}"}, {})
+        assert not any("x-evil" in attempt for attempt in receiver.attempts)
 
 
 class TestEncryption:

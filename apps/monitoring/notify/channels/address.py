@@ -6,8 +6,10 @@ answer that changes between the check and the connection (DNS rebinding) gains n
 
 from __future__ import annotations
 
+import contextlib
 import ipaddress
 import socket
+import threading
 from collections.abc import Collection
 from dataclasses import dataclass
 from typing import Final
@@ -16,6 +18,7 @@ from urllib.parse import SplitResult, urlsplit
 _NAT64: Final = ipaddress.ip_network("64:ff9b::/96")
 _METADATA: Final = frozenset({"168.63.129.16"})
 """Public by its number, and yet what a cloud tells its own machines (Azure); the other clouds' are link-local or private."""
+_LOOKUP_SECONDS: Final = 5.0
 
 
 class ForbiddenAddressError(Exception):
@@ -76,12 +79,21 @@ def _split(url: str) -> tuple[SplitResult, str, int]:
 
 
 def _lookup(host: str, port: int) -> list[str]:
-    try:
-        found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
-    except (socket.gaierror, UnicodeError) as error:
+    """The addresses of a name. The system's resolver has no timeout of its own that one could set, so it is not waited for."""
+    found: list[str] = []
+
+    def ask() -> None:
+        with contextlib.suppress(socket.gaierror, UnicodeError):
+            found.extend([str(entry[4][0]) for entry in socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)])
+
+    asking = threading.Thread(target=ask, name="resolver", daemon=True)
+    asking.start()
+    asking.join(_LOOKUP_SECONDS)
+    addresses = list(found)
+    if not addresses:
         msg = f"{host} cannot be resolved"
-        raise UnresolvedError(msg) from error
-    return [str(entry[4][0]) for entry in found]
+        raise UnresolvedError(msg)
+    return addresses
 
 
 def _public(address: str) -> bool:
