@@ -14,9 +14,10 @@ from django.db import connection
 from apps.monitoring.catalogue import DISTINCT, METRICS, RATIOS, USER_PREFIX, Kind, Ratio, user_metric
 from apps.monitoring.core import distinct, histogram
 from apps.monitoring.core.clock import SECONDS, to_datetime
-from apps.monitoring.core.resolution import Resolution
+from apps.monitoring.core.resolution import Resolution, Stretch
 from apps.monitoring.core.rules import QUANTILES, Rule, Scope, Statistic
 from apps.monitoring.core.series import GLOBAL
+from apps.monitoring.rollup import periods
 
 Floats = npt.NDArray[np.float64]
 
@@ -58,6 +59,7 @@ class Window:
     def __init__(self, start: int, end: int) -> None:
         self._start, self._end = start, end
         self._columns: dict[tuple[str, str | None, str], _Column] = {}
+        self._chosen: list[Stretch] | None = None
 
     def measure(self, rule: Rule) -> dict[str, Measured]:
         """The value of a rule by tenant; tenants without any sample are left out."""
@@ -129,23 +131,34 @@ class Window:
     def _read(self, metric: str, tenant: str | None, labels: str | None) -> _Column:
         scope = "s.tenant <> ''" if tenant is None else "s.tenant = %(tenant)s"
         matching = "" if labels is None else "AND s.labels <> '' AND s.labels::jsonb @> %(labels)s::jsonb"
-        with connection.cursor() as cursor:
-            cursor.execute(
-                "SELECT s.tenant, sum(m.count)::float8, sum(m.sum)::float8, min(m.min)::float8, max(m.max)::float8, "  # noqa: S608 - literals above
-                "array_agg(m.data) FILTER (WHERE m.data IS NOT NULL) "
+        given: dict[str, Any] = {"metric": metric, "tenant": tenant, "labels": labels}
+        stretches: list[str] = []
+        for number, stretch in enumerate(self._stretches()):
+            # One literal range a resolution, so that only its partitions are planned for.
+            stretches.append(
+                "SELECT s.tenant, m.count, m.sum, m.min, m.max, m.data "  # noqa: S608 - literals above
                 "FROM monitoring_series s JOIN monitoring_metricsnapshot m ON m.series_id = s.id "
                 f"WHERE s.metric = %(metric)s AND {scope} {matching} "
-                "AND m.resolution = %(resolution)s AND m.ts >= %(start)s AND m.ts < %(end)s GROUP BY s.tenant",
-                {
-                    "metric": metric,
-                    "tenant": tenant,
-                    "labels": labels,
-                    "resolution": Resolution.MINUTE,
-                    "start": to_datetime(self._start),
-                    "end": to_datetime(self._end),
-                },
+                f"AND m.resolution = {stretch.resolution:d} AND m.ts >= %(start{number})s AND m.ts < %(end{number})s"
+            )
+            given |= {f"start{number}": to_datetime(stretch.start), f"end{number}": to_datetime(stretch.end)}
+        with connection.cursor() as cursor:
+            cursor.execute(
+                "SELECT tenant, sum(count)::float8, sum(sum)::float8, min(min)::float8, max(max)::float8, "  # noqa: S608 - literals above
+                f"array_agg(data) FILTER (WHERE data IS NOT NULL) FROM ({' UNION ALL '.join(stretches)}) AS m GROUP BY tenant",
+                given,
             )
             return _to_column(cursor.fetchall())
+
+    def _stretches(self) -> list[Stretch]:
+        """Where the window is read from: minutes, and whole hours and days that are compacted."""
+        if self._chosen is None:
+            if self._end - self._start < Resolution.HOUR:
+                self._chosen = [Stretch(Resolution.MINUTE, self._start, self._end)]
+            else:
+                stored = periods.stored(self._start, self._end)
+                self._chosen = stored.stretches(*stored.widen(self._start, self._end))
+        return self._chosen
 
 
 def _to_column(rows: list[tuple[Any, ...]]) -> _Column:

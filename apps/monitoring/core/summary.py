@@ -12,7 +12,7 @@ from apps.monitoring.core.series import SeriesKey
 Cells = Mapping[SeriesKey, Cell]
 
 
-class _Reader:
+class Reader:
     """Reads statistics out of cells in the metrics' own units; None where there are no samples."""
 
     def __init__(self, cells: Cells) -> None:
@@ -21,12 +21,14 @@ class _Reader:
             self._by_metric.setdefault(key.metric, []).append((key.values, cell))
 
     def total(self, metric: str) -> Cell:
+        """Every series of a metric as one."""
         merged = Cell()
         for _, cell in self._by_metric.get(metric, ()):
             merged.merge(cell)
         return merged
 
     def by_label(self, metric: str, label: str) -> dict[str, Cell]:
+        """The cells by the value of a label, the most frequent first."""
         position = METRICS[metric].labels.index(label)
         grouped: dict[str, Cell] = {}
         for values, cell in self._by_metric.get(metric, ()):
@@ -34,10 +36,12 @@ class _Reader:
         return dict(sorted(grouped.items(), key=lambda item: (-item[1].count, item[0])))
 
     def count(self, metric: str) -> int:
+        """How often, or how many different ones."""
         cell = self.total(metric)
         return cell.distinct() if cell.sketches else cell.count
 
     def unit_sum(self, metric: str, cell: Cell | None = None) -> float | int | None:
+        """The sum, of all series or of one cell."""
         cell = self.total(metric) if cell is None else cell
         if cell.sum is None:
             return None
@@ -45,12 +49,15 @@ class _Reader:
         return cell.sum if scale == 1 else cell.sum / scale
 
     def mean(self, metric: str) -> float | None:
+        """The mean."""
         return _scaled(self.total(metric).mean(), METRICS[metric].scale)
 
     def quantile(self, metric: str, q: float) -> float | None:
+        """The nearest-rank quantile."""
         return _scaled(self.total(metric).quantile(q), METRICS[metric].scale)
 
     def ratio(self, name: str) -> float | None:
+        """The value of a ratio of the catalogue."""
         ratio = RATIOS[name]
         if ratio.required is not None and not self.count(ratio.required):
             return None
@@ -60,7 +67,7 @@ class _Reader:
 
 def summarize(cells: Cells) -> dict[str, Any]:
     """Every block of the summary, without the range. A statistic without samples is None, never 0."""
-    read = _Reader(cells)
+    read = Reader(cells)
     interactions = read.count("interactions")
     conversations = read.count("conversations")
     return {
@@ -96,7 +103,7 @@ def summarize(cells: Cells) -> dict[str, Any]:
     }
 
 
-def _response_time(read: _Reader) -> dict[str, Any]:
+def _response_time(read: Reader) -> dict[str, Any]:
     cell = read.total("response_time")
     scale = METRICS["response_time"].scale
     return {
@@ -110,7 +117,7 @@ def _response_time(read: _Reader) -> dict[str, Any]:
     }
 
 
-def _token_usage(read: _Reader, interactions: int, conversations: int) -> dict[str, Any]:
+def _token_usage(read: Reader, interactions: int, conversations: int) -> dict[str, Any]:
     kinds = read.by_label("tokens", "kind")
     total = kinds.get("total", Cell())
     return {
@@ -123,7 +130,7 @@ def _token_usage(read: _Reader, interactions: int, conversations: int) -> dict[s
     }
 
 
-def _cost(read: _Reader, interactions: int) -> dict[str, Any]:
+def _cost(read: Reader, interactions: int) -> dict[str, Any]:
     total = read.unit_sum("cost")
     tokens = read.by_label("tokens", "kind").get("total", Cell()).sum
     return {
@@ -135,7 +142,7 @@ def _cost(read: _Reader, interactions: int) -> dict[str, Any]:
     }
 
 
-def _model_usage(read: _Reader) -> dict[str, Any]:
+def _model_usage(read: Reader) -> dict[str, Any]:
     models = read.by_label("model_usage", "model")
     costs = read.by_label("cost", "model")
     total = sum(cell.count for cell in models.values())
@@ -149,13 +156,13 @@ def _model_usage(read: _Reader) -> dict[str, Any]:
     }
 
 
-def _intents(read: _Reader) -> list[dict[str, Any]]:
+def _intents(read: Reader) -> list[dict[str, Any]]:
     intents = read.by_label("intents", "intent")
     total = sum(cell.count for cell in intents.values())
     return [{"intent": name, "count": cell.count, "share": _divide(cell.count, total)} for name, cell in intents.items()]
 
 
-def _llm_calls(read: _Reader) -> dict[str, Any]:
+def _llm_calls(read: Reader) -> dict[str, Any]:
     calls = read.by_label("llm_calls", "provider")
     failed = read.by_label("llm_call_errors", "provider")
     durations = read.by_label("llm_call_duration", "provider")

@@ -2,39 +2,103 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 import redis
 from django.db import connection, transaction
 
-from apps.monitoring.catalogue import USER_PREFIX
-from apps.monitoring.core import series
+from apps.monitoring.catalogue import DISTINCT, USER_PREFIX
+from apps.monitoring.core import histogram, merging, series
 from apps.monitoring.core.cell import Cell
-from apps.monitoring.core.clock import to_datetime, to_minute
-from apps.monitoring.core.resolution import Resolution
+from apps.monitoring.core.clock import to_minute
+from apps.monitoring.core.resolution import Resolution, Stored, Stretch
 from apps.monitoring.core.series import GLOBAL, SeriesKey
 from apps.monitoring.ingest.hotstore import Batch, Held, HotStore, shard_of
 from apps.monitoring.models import RollupBatch, Series, ShardProgress
+from apps.monitoring.query import rows
 from apps.monitoring.query.errors import HotStoreUnavailableError
+from apps.monitoring.query.rows import Merged
+from apps.monitoring.rollup import floors, periods
 from apps.monitoring.rollup.cells import Cells, cells_of, merge
+
+Live = list[tuple[Batch, Held]]
 
 
 @dataclass(frozen=True, slots=True)
 class Reading:
-    """What was read, and until which minute it is complete (None: no shard has been rolled up yet)."""
+    """What was read of the minutes ``[start, end)``, and until which minute it is complete.
+
+    ``complete_until`` is None while no shard has been rolled up. The range is wider than what was asked for where only
+    whole hours or days are still kept.
+    """
 
     cells: Cells
     complete_until: int | None
     known: bool
+    start: int
+    end: int
 
 
 def read(tenant: str, start: int, end: int, store: HotStore) -> Reading:
-    """The merged cells of a tenant ("" = all together) in the minutes ``[start, end)``.
+    """The merged cells of a tenant ("" = all together) in the minutes ``[start, end)``, live to the second.
 
-    The hot store is read first and Postgres second, in one snapshot: a batch that was seen in the hot store and is
-    committed by then is left out by its id, one that was not seen any more is in the snapshots. So nothing is
-    counted twice or missed, whatever the roll-up does meanwhile. Raises HotStoreUnavailableError.
+    Raises HotStoreUnavailableError.
     """
+    with _reading(tenant, start, end, store) as seen:
+        cells = _stored(seen.names, seen.stored.stretches(seen.start, seen.end))
+    for _, held in seen.live:
+        merge(cells, cells_of(held))
+    return Reading(cells, seen.complete_until, seen.known, seen.start, seen.end)
+
+
+def read_steps(tenant: str, start: int, end: int, step: int, metrics: Sequence[str], store: HotStore) -> dict[int, Cells]:
+    """The merged cells of some metrics of a tenant in each step of ``step`` minutes that has any, by its first minute.
+
+    ``start``, ``end`` and the steps are multiples of ``step``, which divides a day. Raises HotStoreUnavailableError.
+    """
+    coarsest = max(resolution for resolution in Resolution if step % resolution == 0)
+    found: dict[int, Cells] = {}
+    with _reading(tenant, start, end, store, metrics) as seen:
+        stretches = seen.stored.stretches(seen.start, seen.end, coarsest)
+        merged = list(rows.read(list(seen.names), stretches, step))
+    for one, cell in zip(merged, _cells(merged, seen.names), strict=True):
+        found.setdefault(one.start, {})[seen.names[one.series]] = cell
+    for batch, held in seen.live:
+        cells = {key: cell for key, cell in cells_of(held).items() if key.metric in metrics}
+        if cells:
+            merge(found.setdefault(batch.minute - batch.minute % step, {}), cells)
+    return found
+
+
+def watermark(shards: int) -> int | None:
+    """The first minute that is not complete in every shard; None before each has been rolled up once."""
+    moments = list(ShardProgress.objects.filter(shard__lt=shards).values_list("complete_until", flat=True))
+    return min(map(to_minute, moments)) if len(moments) == shards else None
+
+
+@dataclass(frozen=True, slots=True)
+class _Seen:
+    """One moment of both stores. ``live`` is what the snapshots do not hold."""
+
+    start: int
+    end: int
+    stored: Stored
+    names: dict[int, SeriesKey]
+    live: Live
+    known: bool
+    complete_until: int | None
+
+
+@contextmanager
+def _reading(tenant: str, start: int, end: int, store: HotStore, metrics: Sequence[str] | None = None) -> Iterator[_Seen]:
+    """Read the hot store first and Postgres second, in one snapshot that is open meanwhile.
+
+    A batch that was seen in the hot store and is committed by then is left out by its id, one that was not seen any more
+    is in the snapshots. So nothing is counted twice or missed, whatever the roll-up does meanwhile.
+    """
+    start, end = Stored({}, floors.read()).widen(start, end)
     shards = range(store.shards) if tenant == GLOBAL else [shard_of(tenant, store.shards)]
     try:
         live = [item for shard in shards for item in _live(store, shard, tenant, start, end)]
@@ -46,23 +110,22 @@ def read(tenant: str, start: int, end: int, store: HotStore) -> Reading:
         if not connection.savepoint_ids:  # only the first statement of a transaction may choose its isolation
             _repeatable_read()
         counted = set(RollupBatch.objects.filter(id__in={batch.id for batch, _ in live}).values_list("id", flat=True))
-        cells = _stored(tenant, start, end)
-        complete_until = watermark(store.shards)
-        known = known or Series.objects.filter(tenant=tenant).exists()
-    committed = {str(identity) for identity in counted}
-    for batch, held in live:
-        if batch.id not in committed:
-            merge(cells, cells_of(held))
-    return Reading(cells, complete_until, known)
+        committed = {str(identity) for identity in counted}
+        owned = Series.objects.filter(tenant=tenant)
+        found = owned if metrics is None else owned.filter(metric__in=metrics)
+        names = {number: _key(metric, labels) for number, metric, labels in found.values_list("id", "metric", "labels")}
+        yield _Seen(
+            start,
+            end,
+            periods.stored(start, end),
+            names,
+            [(batch, held) for batch, held in live if batch.id not in committed],
+            known or bool(names) or owned.exists(),
+            watermark(store.shards),
+        )
 
 
-def watermark(shards: int) -> int | None:
-    """The first minute that is not complete in every shard; None before each has been rolled up once."""
-    moments = list(ShardProgress.objects.filter(shard__lt=shards).values_list("complete_until", flat=True))
-    return min(map(to_minute, moments)) if len(moments) == shards else None
-
-
-def _live(store: HotStore, shard: int, tenant: str, start: int, end: int) -> list[tuple[Batch, Held]]:
+def _live(store: HotStore, shard: int, tenant: str, start: int, end: int) -> Live:
     batches = [batch for batch in store.backlog(shard) if start <= batch.minute < end]
     return [(batch, held) for batch in batches for held in store.read_tenants(shard, [batch], [tenant])]
 
@@ -72,21 +135,20 @@ def _repeatable_read() -> None:
         cursor.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY")
 
 
-def _stored(tenant: str, start: int, end: int) -> Cells:
-    cells: Cells = {}
-    with connection.cursor() as cursor:
-        cursor.execute(
-            "SELECT s.metric, s.labels, sum(m.count), sum(m.sum), min(m.min), max(m.max), "
-            "array_agg(m.data) FILTER (WHERE m.data IS NOT NULL) "
-            "FROM monitoring_series s JOIN monitoring_metricsnapshot m ON m.series_id = s.id "
-            "WHERE s.tenant = %s AND m.resolution = %s AND m.ts >= %s AND m.ts < %s GROUP BY s.id",
-            [tenant, Resolution.MINUTE, to_datetime(start), to_datetime(end)],
-        )
-        for metric, labels, count, total, low, high, datas in cursor.fetchall():
-            cell = Cell(int(count), None if total is None else int(total), low, high)
-            for data in datas or ():
-                cell.merge(Cell.stored(metric, 0, None, None, None, data))
-            cells[_key(metric, labels)] = cell
+def _stored(names: dict[int, SeriesKey], stretches: Sequence[Stretch]) -> Cells:
+    merged = list(rows.read(list(names), stretches))
+    return {names[one.series]: cell for one, cell in zip(merged, _cells(merged, names), strict=True)}
+
+
+def _cells(merged: Sequence[Merged], names: dict[int, SeriesKey]) -> list[Cell]:
+    """The cell of each, its bytes merged."""
+    cells = [Cell(one.count, one.sum, one.min, one.max) for one in merged]
+    sketched = [number for number, one in enumerate(merged) if one.datas and names[one.series].metric in DISTINCT]
+    for number, sketch in zip(sketched, merging.sketches([merged[number].datas for number in sketched]), strict=True):
+        cells[number].sketches = [sketch]
+    drawn = [number for number, one in enumerate(merged) if one.datas and names[one.series].metric not in DISTINCT]
+    for number, data in zip(drawn, merging.histograms([merged[number].datas for number in drawn]), strict=True):
+        cells[number].buckets = histogram.decode(data)
     return cells
 
 

@@ -17,6 +17,7 @@ from apps.monitoring.query.errors import UnknownTenantError
 def summary(tenant: str | None, start: datetime, end: datetime) -> dict[str, Any]:
     """The summary of a tenant (None: all together) over whole minutes that cover ``[start, end)``, live to the second.
 
+    Where minutes are not kept any more, over whole hours or days; the answer says over what.
     Raises UnknownTenantError, HotStoreUnavailableError, or django.db.DatabaseError.
     """
     if tenant is not None and "\0" in tenant:
@@ -27,8 +28,8 @@ def summary(tenant: str | None, start: datetime, end: datetime) -> dict[str, Any
         raise UnknownTenantError(tenant)
     return {
         "tenant": tenant,
-        "from": isoformat(first),
-        "to": isoformat(last),
+        "from": isoformat(reading.start),
+        "to": isoformat(reading.end),
         "complete_until": None if reading.complete_until is None else isoformat(reading.complete_until),
         **summarize(reading.cells),
     }
