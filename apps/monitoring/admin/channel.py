@@ -104,7 +104,7 @@ class ChannelAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
 
     def formfield_for_foreignkey(self, db_field: Any, request: HttpRequest, **options: Any) -> Any:
         """The fallback is chosen by name, and nobody's secrets are read for that."""
-        return super().formfield_for_foreignkey(db_field, request, queryset=Channel.objects.defer("secrets"), **options)
+        return super().formfield_for_foreignkey(db_field, request, queryset=Channel.without_secrets.all(), **options)
 
     def save_model(self, request: HttpRequest, obj: Channel, form: Any, change: bool) -> None:  # noqa: FBT001 - Django's
         """Who mends a channel need not wait for its pause to end."""

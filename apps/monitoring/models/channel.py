@@ -8,6 +8,14 @@ from django.db import models
 from apps.monitoring.models.encrypted import EncryptedJSONField
 
 
+class WithoutSecrets(models.Manager["Channel"]):
+    """Reads the secrets when somebody asks for them: one that cannot be decrypted must not hide the rows around it."""
+
+    def get_queryset(self) -> models.QuerySet[Channel]:
+        """Deferred."""
+        return super().get_queryset().defer("secrets")
+
+
 class Channel(models.Model):
     """One way out. ``config`` is shown and edited; ``secrets`` is encrypted at rest and never shown again."""
 
@@ -38,8 +46,12 @@ class Channel(models.Model):
     last_error = models.TextField(blank=True, editable=False)
     created_at = models.DateTimeField(auto_now_add=True)
 
+    objects = models.Manager()
+    without_secrets = WithoutSecrets()
+
     class Meta:
         ordering = ["name"]
+        base_manager_name = "without_secrets"
 
     def __str__(self) -> str:
         return self.name

@@ -8,7 +8,7 @@ from typing import Final
 
 from django.conf import settings
 from django.db import transaction
-from django.db.models import Q, QuerySet
+from django.db.models import Q
 
 from apps.monitoring.core.clock import isoformat, minute_of, to_datetime
 from apps.monitoring.models import Channel, Notification
@@ -23,14 +23,9 @@ _ERROR: Final = 200
 
 def sweep(now: datetime) -> int:
     """Tell of channels that have begun to fail, and of those that work again; returns how many."""
-    failing = _channels().filter(enabled=True, failing_since__lte=now - FAILING_AFTER, failure_told_at=None)
-    ended = _channels().filter(Q(failing_since=None) | Q(enabled=False), failure_told_at__isnull=False)
+    failing = Channel.without_secrets.filter(enabled=True, failing_since__lte=now - FAILING_AFTER, failure_told_at=None)
+    ended = Channel.without_secrets.filter(Q(failing_since=None) | Q(enabled=False), failure_told_at__isnull=False)
     return sum(_begin(channel, now) for channel in failing) + sum(_end(channel, now) for channel in ended)
-
-
-def _channels() -> QuerySet[Channel]:
-    """Without their secrets, which nobody needs here and which may be unreadable."""
-    return Channel.objects.defer("secrets")
 
 
 def _begin(channel: Channel, now: datetime) -> bool:
@@ -55,14 +50,16 @@ def _end(channel: Channel, now: datetime) -> bool:
         if not Channel.objects.filter(pk=channel.pk, failure_told_at=told_at).update(failure_told_at=None):
             return False
         state = "works again" if channel.enabled else "was switched off"
-        others = list(_channels().filter(enabled=True, pk__in=told.values("channel")))
+        others = list(Channel.without_secrets.filter(enabled=True, pk__in=told.values("channel")))
         _write(channel, Notification.Kind.RESOLVED, others, f"The channel {channel.name} {state}.", now)
     return True
 
 
 def _others(channel: Channel) -> list[Channel]:
     """The default channels and the fallback, never itself; those that work, if any do."""
-    others = list(_channels().filter(Q(is_default=True) | Q(pk=channel.fallback_id), enabled=True).exclude(pk=channel.pk))
+    others = list(
+        Channel.without_secrets.filter(Q(is_default=True) | Q(pk=channel.fallback_id), enabled=True).exclude(pk=channel.pk)
+    )
     return [other for other in others if other.failing_since is None] or others
 
 

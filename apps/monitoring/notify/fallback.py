@@ -11,7 +11,7 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Final
 
-from django.db.models import ExpressionWrapper, F, fields
+from django.db.models import Exists, ExpressionWrapper, F, OuterRef, fields
 from django.utils import timezone
 
 from apps.monitoring.ingest import recorder
@@ -20,6 +20,8 @@ from apps.monitoring.notify import link, outbox
 from apps.monitoring.notify.message import Message
 from apps.monitoring.notify.thread import threads_of
 
+_AT_ONCE: Final = 500
+"""Notifications that one sweep hands over: the next one is a minute away."""
 _KINDS: Final = (Notification.Kind.FIRING, Notification.Kind.REMINDER, Notification.Kind.RESOLVED)
 
 
@@ -28,13 +30,23 @@ def sweep(now: datetime) -> int:
     allowed = ExpressionWrapper(
         F("channel__fallback_after_minutes") * timedelta(minutes=1), output_field=fields.DurationField()
     )
+    itself = Notification.objects.filter(
+        channel=OuterRef("channel__fallback"), rule=OuterRef("rule"), minute=OuterRef("minute"), kind=OuterRef("kind")
+    )
     late = (
         Notification.objects.filter(
-            status=Notification.Status.PENDING, channel__enabled=True, channel__fallback__enabled=True, fallback=None
+            ~Exists(itself),
+            status=Notification.Status.PENDING,
+            kind__in=_KINDS,
+            about=None,
+            fallback_of=None,
+            fallback=None,
+            channel__enabled=True,
+            channel__fallback__enabled=True,
         )
         .annotate(allowed=allowed)
         .filter(created_at__lte=now - F("allowed"))
-        .order_by("created_at")
+        .order_by("created_at")[:_AT_ONCE]
     )
     return sum(tell(row, f"has not delivered it since {row.created_at:%H:%M} UTC") for row in late)
 
@@ -43,7 +55,7 @@ def tell(row: Notification, why: str) -> bool:
     """Write a copy for the fallback of the row's channel; False when there is none, or it knows already."""
     if row.kind not in _KINDS or row.fallback_of_id is not None or row.about_id is not None:
         return False
-    channel = Channel.objects.filter(pk=row.channel_id, fallback__enabled=True).defer("secrets").first()
+    channel = Channel.without_secrets.filter(pk=row.channel_id, fallback__enabled=True).first()
     if channel is None or channel.fallback_id is None or _knows(channel.fallback_id, row):
         return False
     identity = uuid.uuid4()

@@ -150,7 +150,7 @@ def _channels(rule: AlertRule) -> list[Channel]:
     own = list(rule.channels.defer("secrets"))
     if own:
         return [channel for channel in own if channel.enabled]
-    return list(Channel.objects.filter(is_default=True, enabled=True).defer("secrets"))
+    return list(Channel.without_secrets.filter(is_default=True, enabled=True))
 
 
 def _worst_first(rule: AlertRule, instances: Sequence[Instance]) -> list[Instance]:

@@ -158,8 +158,11 @@ class TestThePage:
         self, admin_client: Client, webhook: Channel, settings: Any
     ) -> None:
         other = Channel.objects.create(name="journal", kind="log", fallback=webhook)
-        announce(None, other)
+        original = announce(None, webhook)
+        copy = announce(None, other, fallback_of=original, about=webhook)
         with connection.cursor() as cursor:
             cursor.execute("UPDATE monitoring_channel SET secrets = 'broken' WHERE name = 'hook'")
-        for path in ("channel/", "channel/add/", f"channel/{other.pk}/change/", f"channel/{webhook.pk}/change/"):
+        for path in ("channel/", "channel/add/", f"channel/{other.pk}/change/", f"channel/{webhook.pk}/change/",
+                     f"notification/{copy.pk}/change/", "notification/"):  # fmt: skip
             page(admin_client, path)
+        page(staff("view_channel"), f"channel/{other.pk}/change/")

@@ -16,7 +16,9 @@ import pytest
 
 from apps.monitoring.notify.channels.email.channel import EmailChannel
 from apps.monitoring.notify.channels.outcome import Delivered, Rejected
+from apps.monitoring.notify.channels.pagerduty.channel import PagerDutyChannel
 from apps.monitoring.notify.channels.sentry.channel import SentryChannel
+from apps.monitoring.notify.channels.slack.channel import SlackChannel
 from apps.monitoring.notify.channels.webhook.channel import WebhookChannel
 from tests.integration.notify.conftest import SECRET
 from tests.integration.notify.processes import ROOT
@@ -59,13 +61,15 @@ def test_it_shows_and_keeps_what_each_channel_sends_and_ends_when_told_to(sink: 
         EmailChannel().deliver(
             sent, {"to": ["a@example.com"], "from": "b@example.com"}, {"url": f"smtp://127.0.0.1:{sink.smtp_port}"}
         ),
+        SlackChannel().deliver(sent, {}, {"url": f"http://{address}/slack/services/T/B/X"}),
+        PagerDutyChannel().deliver(sent, {"url": f"http://{address}/v2/enqueue"}, {"routing_key": "k" * 32}),
     ]
-    assert outcomes == [Delivered()] * 3
-    assert [line["channel"] for line in sink.lines()] == ["webhook", "sentry", "email"]
+    assert outcomes == [Delivered()] * 5
+    assert [line["channel"] for line in sink.lines()] == ["webhook", "sentry", "email", "slack", "pagerduty"]
     sink.process.send_signal(signal.SIGTERM)
     said, _ = sink.process.communicate(timeout=20)
     assert sink.process.returncode == 0
-    for channel in ("webhook", "sentry", "email"):
+    for channel in ("webhook", "sentry", "email", "slack", "pagerduty"):
         assert f" {channel} arrived" in said
     assert "[critical] error-rate-5m firing for airline" in said
 
