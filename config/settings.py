@@ -34,6 +34,7 @@ INSTALLED_APPS = [
     "apps.monitoring.apps.MonitoringConfig",
 ]
 MIDDLEWARE = [
+    "apps.monitoring.logs.middleware.RequestIdMiddleware",
     "django.middleware.security.SecurityMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
     "django.contrib.sessions.middleware.SessionMiddleware",
@@ -156,7 +157,10 @@ MONITORING_RETENTION_DAY_DAYS = variables.whole("MONITORING_RETENTION_DAY_DAYS",
 MONITORING_BASE_URL = env.str("MONITORING_BASE_URL", default="http://localhost:8000").rstrip("/")
 MONITORING_LOG_FORMAT = variables.one_of("MONITORING_LOG_FORMAT", "json", "ecs", "console")
 MONITORING_LOG_PATH = env.str("MONITORING_LOG_PATH", default="-")
+MONITORING_LOG_QUEUE_SIZE = variables.whole("MONITORING_LOG_QUEUE_SIZE", 20_000, least=1)
 MONITORING_CONTENT_MODE = variables.one_of("MONITORING_CONTENT_MODE", "redacted", "full", "none")
+MONITORING_REDACTION_PATTERNS = variables.patterns("MONITORING_REDACTION_PATTERNS")
+MONITORING_MAX_TEXT = variables.whole("MONITORING_MAX_TEXT", 2_000, least=1)
 MONITORING_ALERT_EMAILS = env.list("MONITORING_ALERT_EMAILS", default=[])
 MONITORING_WEBHOOK_URL = env.str("MONITORING_WEBHOOK_URL", default="")
 MONITORING_WEBHOOK_SECRET = env.str("MONITORING_WEBHOOK_SECRET", default="")

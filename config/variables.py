@@ -5,8 +5,10 @@ Every function raises ImproperlyConfigured with one line; an empty variable is o
 
 from __future__ import annotations
 
+import json
 import math
 import os
+import re
 
 from django.core.exceptions import ImproperlyConfigured
 
@@ -49,3 +51,17 @@ def one_of(name: str, *choices: str) -> str:
         msg = f"{name} is {value!r}: it must be one of {', '.join(choices)}"
         raise ImproperlyConfigured(msg)
     return value
+
+
+def patterns(name: str) -> list[str]:
+    """Regular expressions, as a JSON list of texts: a pattern may hold any character that could part a list."""
+    value = os.environ.get(name) or "[]"
+    try:
+        found = json.loads(value)
+        usable = isinstance(found, list) and not any(re.compile(pattern).match("") for pattern in found)
+    except (ValueError, TypeError, re.error):
+        usable = False
+    if not usable:
+        msg = f"{name} is {value!r}: it must be a JSON list of regular expressions that do not match the empty text"
+        raise ImproperlyConfigured(msg)
+    return [str(pattern) for pattern in found]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache
 from typing import Any, Literal, cast
@@ -39,7 +40,13 @@ class Conf:
     base_url: str = "http://localhost:8000"
     log_format: str = "json"
     log_path: str = "-"
+    log_queue_size: int = 20_000
+    """Lines waiting to be written; beyond it they are dropped and counted."""
     content_mode: str = "redacted"
+    redaction_patterns: Sequence[str] = ()
+    """The user's own regular expressions of what is redacted."""
+    max_text: int = 2_000
+    """Characters of a text before it is cut."""
 
 
 _DEFAULTS = {name: field.default for name, field in Conf.__dataclass_fields__.items() if name != "redis_url"}

@@ -11,6 +11,7 @@ from typing import Any, Final
 from apps.monitoring.catalogue import Kind
 from apps.monitoring.core import values
 from apps.monitoring.ingest.recorder import recorder
+from apps.monitoring.logs.context import current as correlation
 
 _log = logging.getLogger(__name__)
 
@@ -200,6 +201,9 @@ class AgentMonitor:
 
     def _put(self, kind: str, timestamp: Timestamp, arguments: dict[str, Any]) -> None:
         try:
+            bound = correlation()
+            if bound:
+                arguments.update(bound)
             recorder().put((kind, self.tenant_id, time.time(), timestamp, arguments))
         except Exception:
             _log.exception("a %s was not recorded", kind)

@@ -27,7 +27,14 @@ _TICKS: Final = MappingProxyType({"compaction": timedelta(minutes=20), "maintena
 MAX_UNDELIVERED: Final = timedelta(minutes=15)
 """How long a notification may wait."""
 _LOST: Final = frozenset(
-    {"minutes_dropped", "flushes_refused", "log_lines_dropped", "rows_older_than_retention", "compaction_mismatches"}
+    {
+        "minutes_dropped",
+        "flushes_refused",
+        "log_lines_dropped",
+        "log_lines_failed",
+        "rows_older_than_retention",
+        "compaction_mismatches",
+    }
 )
 
 

@@ -51,3 +51,15 @@ def test_bounds_and_whole_numbers_are_told(set_to: pytest.MonkeyPatch) -> None:
     set_to.setenv("WANTED", "2.5")
     assert complaint(variables.whole, 8) == "WANTED is 2.5: it must be a whole number"
     assert complaint(variables.one_of, "json", "ecs") == "WANTED is '2.5': it must be one of json, ecs"
+
+
+def test_patterns_are_a_list_of_regular_expressions(set_to: pytest.MonkeyPatch) -> None:
+    assert variables.patterns("WANTED") == []
+    set_to.setenv("WANTED", r'["#W\\d{7}", "a,b"]')
+    assert variables.patterns("WANTED") == [r"#W\d{7}", "a,b"]
+
+
+@pytest.mark.parametrize("value", ["#W", '"a"', "[1]", '["("]', '["x*"]', "{}"])
+def test_patterns_that_cannot_work_are_refused(set_to: pytest.MonkeyPatch, value: str) -> None:
+    set_to.setenv("WANTED", value)
+    assert f"WANTED is {value!r}: it must be a JSON list of regular expressions" in complaint(variables.patterns)

@@ -12,7 +12,6 @@ from typing import Final
 
 from apps.monitoring import logs
 from apps.monitoring.conf import conf
-from apps.monitoring.core import values
 from apps.monitoring.ingest.buffer import Buffer, Event
 from apps.monitoring.ingest.flusher import Flusher
 from apps.monitoring.ingest.hotstore import HotStore
@@ -23,9 +22,6 @@ _WAKE_AT: Final = 2_000
 """Events waiting before the merging thread is woken early."""
 _AT_ONCE: Final = 1_000
 """Events merged at once: bounds the time that the buffer's lock is held."""
-_LOGGED: Final = frozenset(
-    {"agent_interaction", "llm_api_call", "context_building", "handoff_decision", "knowledge_search", "error"}
-)
 _EXIT_SECONDS: Final = 5.0
 """How long the end of the process waits for the last flush."""
 
@@ -35,6 +31,7 @@ class Recorder:
 
     def __init__(self) -> None:
         settings = conf()
+        logs.configure_from_settings()
         self._queue: deque[Event] = deque()
         self._queue_size = settings.queue_size
         self._interval = settings.flush_interval
@@ -115,16 +112,7 @@ class Recorder:
 
     def _merge(self, events: list[Event]) -> None:
         self.buffer.merge(events)
-        for kind, tenant, handed_over, timestamp, arguments in events:
-            if kind in _LOGGED:
-                logs.emit(kind, _when(timestamp, handed_over), tenant, arguments)
-
-
-def _when(timestamp: object, handed_over: float) -> float:
-    try:
-        return values.moment(timestamp, handed_over)
-    except values.RefusedError:
-        return handed_over
+        logs.emit_many(events)
 
 
 _lock = threading.Lock()

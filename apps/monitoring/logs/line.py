@@ -1,97 +1,84 @@
-"""The fields of each event's line. What the caller did not say is left out; it is never 0."""
+"""From an event to the bytes of its line."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from datetime import UTC, datetime
-from enum import Enum
-from functools import lru_cache
-from itertools import islice
-from types import MappingProxyType
 from typing import Any, Final
 
+from apps.monitoring.core import values
+from apps.monitoring.core.values import RefusedError
+from apps.monitoring.logs import events
+from apps.monitoring.logs.formats import Format
+from apps.monitoring.logs.plain import Json, plain
+from apps.monitoring.logs.quick import Quick
 from apps.monitoring.logs.redaction import Redactor
 
-LOGGER: Final = "agent.monitor"
+Event = tuple[str, str, float, object, Mapping[str, Any]]
+"""Type, tenant, when it was handed over (epoch seconds), the caller's own timestamp or None, arguments of the call."""
 
-_MESSAGES: Final = MappingProxyType(
-    {
-        "agent_interaction": "Agent interaction",
-        "llm_api_call": "LLM API call",
-        "context_building": "Context built",
-        "handoff_decision": "Handoff decision",
-        "knowledge_search": "Knowledge search",
-        "error": "Error",
-    }
-)
-
-_AS_THEY_ARE: Final = frozenset({int, float, bool, type(None)})
-
-_MAX_ITEMS: Final = 100
-"""Entries of one list or mapping: an endless one must not hold the thread."""
-
-TEXTS: Final = frozenset({"customer_message", "agent_response", "handoff_reason", "query", "reason", "exception", "error"})
-"""Fields that may hold what a customer wrote: redacted, or left out, by the content mode."""
+MAX_BYTES: Final = 65_536
+"""A quarter of what CloudWatch Logs and Loki take for one line."""
+_NEVER_LEFT_OUT: Final = frozenset({"timestamp", "level", "logger", "message", "event_type", "tenant_id", "left_out"})
+_LONGEST_TENANT: Final = 256
 
 
-def fields(kind: str, when: float, tenant: str, arguments: Mapping[str, Any], redactor: Redactor) -> dict[str, Any]:
-    """The line as a mapping; ``when`` in epoch seconds."""
-    failed = kind == "error" or (kind == "llm_api_call" and arguments.get("error") is not None)
-    line: dict[str, Any] = {
-        "timestamp": _timestamp(when),
-        "level": "ERROR" if failed else "INFO",
-        "logger": LOGGER,
-        "message": _MESSAGES[kind],
-        "event_type": kind,
-        "tenant_id": tenant,
-    }
-    for name, value in arguments.items():
-        shown = _shown(name, value, redactor)
-        if shown is not None:
-            line[name] = shown
-    return line
+class Renderer:
+    """Redacts and formats."""
+
+    def __init__(self, redactor: Redactor, form: Format) -> None:
+        self._redactor = redactor
+        self._form = form
+        self._quick = Quick(redactor)
+
+    def __call__(self, event: Event) -> bytes:
+        """One line with its end. What makes it too long is left out by name, the longest first."""
+        event_type, tenant_id, handed_over, timestamp, arguments = event
+        when = handed_over if timestamp is None else _moment(timestamp, handed_over)
+        return self._plain(event_type, when, tenant_id, arguments) or self._odd(event_type, when, tenant_id, arguments)
+
+    def _plain(self, event_type: str, when: float, tenant_id: str, arguments: Mapping[str, Any]) -> bytes | None:
+        try:
+            line = self._quick.line(event_type, when, tenant_id, arguments)
+            data = b"" if line is None else self._form(line)
+        except Exception:  # any value that is not what it seems: `events.line` looks more closely
+            return None
+        return data + b"\n" if 0 < len(data) < MAX_BYTES else None
+
+    def _odd(self, event_type: str, when: float, tenant_id: str, arguments: Mapping[str, Any]) -> bytes:
+        said = events.line(event_type, when, tenant_id, arguments, self._redactor)
+        line = {name: plain(value) for name, value in said.items()}
+        data = self._form(line)
+        if len(data) >= MAX_BYTES:
+            data = self._shortened(line)
+        return data + b"\n"
+
+    def _shortened(self, line: dict[str, Json]) -> bytes:
+        line["tenant_id"] = str(line["tenant_id"])[:_LONGEST_TENANT]
+        line["event_type"] = str(line["event_type"])[:_LONGEST_TENANT]
+        line["message"] = str(line["message"])[:_LONGEST_TENANT]
+        sizes = {name: len(self._form({**_HEAD, name: value})) for name, value in line.items() if name not in _NEVER_LEFT_OUT}
+        left_out: list[Json] = []
+        for name in sorted(sizes, key=sizes.__getitem__, reverse=True):
+            del line[name]
+            left_out.append(name)
+            data = self._form({**line, "left_out": left_out})
+            if len(data) < MAX_BYTES:
+                return data
+        return self._form({**line, "left_out": left_out})
 
 
-def _timestamp(when: float) -> str:
-    """ISO 8601 in UTC with microseconds and Z."""
-    second, fraction = divmod(round(when * 1_000_000), 1_000_000)
-    return f"{_second(second)}.{fraction:06d}Z"
-
-
-@lru_cache(maxsize=256)
-def _second(second: int) -> str:
-    return datetime.fromtimestamp(second, UTC).strftime("%Y-%m-%dT%H:%M:%S")
-
-
-def _shown(name: str, value: Any, redactor: Redactor) -> Any:
-    kind = type(value)
-    if kind in _AS_THEY_ARE:
-        return value
-    if kind is str:
-        return redactor.text(value) if name in TEXTS else redactor.short(value)
-    if kind is tuple and not value:
-        return None
-    return _shown_foreign(name, value, redactor)
-
-
-def _shown_foreign(name: str, value: Any, redactor: Redactor) -> Any:
-    """What is not of a plain type: exceptions, mappings, lists, and whatever a caller hands over."""
-    if isinstance(value, BaseException):
-        return {"type": type(value).__name__, "text": redactor.text(str(value))}
-    if name in TEXTS:
-        return redactor.text(str(value))
-    if isinstance(value, Mapping):
-        kept = {str(key): _shown(str(key), inner, redactor) for key, inner in islice(value.items(), _MAX_ITEMS)}
-        return {key: inner for key, inner in kept.items() if inner is not None}
-    if isinstance(value, list | tuple | set | frozenset):
-        return [_shown("", inner, redactor) for inner in list(value)[:_MAX_ITEMS]]
-    return _text(value, redactor)
-
-
-def _text(value: Any, redactor: Redactor) -> str:
-    """A text of any object, made here: a serializer in C that asks a broken object itself may take the process down."""
+def _moment(timestamp: object, handed_over: float) -> float:
     try:
-        shown = value.isoformat() if isinstance(value, datetime) else str(value.value if isinstance(value, Enum) else value)
-    except Exception:  # a foreign object may raise anything when it is looked at
-        return f"<{type(value).__name__}>"
-    return redactor.short(shown)
+        return values.moment(timestamp, handed_over)
+    except RefusedError:
+        return handed_over
+
+
+_HEAD: Final[Mapping[str, object]] = {
+    "timestamp": "",
+    "level": "",
+    "logger": "",
+    "message": "",
+    "event_type": "",
+    "tenant_id": "",
+}

@@ -1,144 +1,204 @@
-"""Writes lines on a thread of its own: the caller hands a tuple over and is never blocked."""
+"""Writes lines on a thread of its own: the caller hands an event over and is never blocked."""
 
 from __future__ import annotations
 
-import atexit
+import errno
 import logging
 import os
-import sys
 import threading
 import time
-from collections import Counter, deque
-from collections.abc import Mapping
-from typing import IO, Any, Final
+import weakref
+from collections import deque
+from collections.abc import Callable, Sequence
+from typing import Final
 
-from apps.monitoring.conf import conf
-from apps.monitoring.logs import line
-from apps.monitoring.logs.format import FORMATS
-from apps.monitoring.logs.redaction import Redactor
+from apps.monitoring.logs.line import Event
+from apps.monitoring.logs.sink import Sink
 
 _log = logging.getLogger(__name__)
 
-_QUEUE: Final = 20_000
+QUEUE_SIZE: Final = 20_000
 _BATCH: Final = 500
 _PAUSE_SECONDS: Final = 0.1
-_EXIT_SECONDS: Final = 3.0
+_LONGEST_PAUSE_SECONDS: Final = 5.0
+_PATIENCE_SECONDS: Final = 1.0
+"""How long one turn waits for a reader that does not read."""
+_GONE: Final = frozenset({errno.EPIPE, errno.EBADF, errno.ECONNRESET, errno.ENOTCONN})
+"""Nobody will ever read these lines; any other error (a full disk, a missing folder) is waited out."""
 
-Item = tuple[str, float, str, Mapping[str, Any]]
-"""Kind of event, when (epoch seconds), tenant, arguments."""
 
+class LogWriter:
+    """A bounded queue and the thread that empties it.
 
-class Writer:
-    """A bounded queue and the thread that empties it. When it is full the line is dropped and counted."""
+    When the queue is full the line is dropped and counted. ``own_thread=False`` leaves the writing to whoever calls
+    `run_once`. After a fork the child begins with an empty queue: what waits is the parent's to write.
+    """
 
-    def __init__(self, path: str, log_format: str, content_mode: str) -> None:
-        self._queue: deque[Item] = deque()
-        self._path = path
-        self._format = FORMATS[log_format]
-        self._redactor = Redactor.make(content_mode)
-        self._stream: IO[bytes] | None = None
-        self._io = threading.Lock()
-        self._starting = threading.Lock()
+    def __init__(
+        self, sink: Sink, render: Callable[[Event], bytes], *, queue_size: int = QUEUE_SIZE, own_thread: bool = True
+    ) -> None:
+        self._sink = sink
+        self._render = render
+        self._size = queue_size
+        self._own_thread = own_thread
+        self._begin()
+        _writers.add(self)
+
+    def _begin(self) -> None:
+        self._queue: deque[Event] = deque()
+        self._pending: deque[bytes] = deque()
+        """Rendered, not yet written."""
+        self._turn = threading.Lock()
+        self._in_turn = False
+        self._counting = threading.RLock()
+        self._starting = threading.RLock()
+        self._wake = threading.Event()
         self._thread: threading.Thread | None = None
-        self.counters: Counter[str] = Counter()
+        self._closed = False
+        self._dropped = self._written = self._failed = self._retried = 0
+        self._pause = _PAUSE_SECONDS
 
-    def put(self, item: Item) -> None:
-        """Take a line over: no I/O, no formatting."""
-        if len(self._queue) >= _QUEUE:
-            self.counters["log_lines_dropped"] += 1
-            return
-        self._queue.append(item)
-        if self._thread is None:
+    def put(self, events: Sequence[Event]) -> None:
+        """Take events over: no I/O, no formatting, no lock unless the queue is full."""
+        room = self._size - len(self._queue)
+        if room < len(events):
+            with self._counting:  # never held across I/O; without it two threads may count one drop
+                self._dropped += len(events) - max(0, room)
+            events = events[: max(0, room)]
+        self._queue.extend(events)
+        if not self._pending:  # otherwise the thread looks at the queue before it rests, or pauses because a write failed
+            self._wake.set()
+        if self._thread is None and self._own_thread:
             self._start()
 
+    def run_once(self, limit: int = _BATCH, patience: float = _PATIENCE_SECONDS) -> int:
+        """Write at most ``limit`` waiting lines, waiting ``patience`` seconds for a reader; how many were. Never raises."""
+        with self._turn:
+            self._in_turn = True
+            try:
+                return self._take_turn(limit, patience)
+            finally:
+                self._in_turn = False
+
     def drain(self, timeout: float) -> bool:
-        """Write what waits; True when nothing is left in time."""
+        """Write what was put before; True when all of it is written in time."""
         deadline = time.monotonic() + timeout
-        while self._queue and time.monotonic() < deadline:
-            self._write_batch()
-        return not self._queue
+        while not self._settled():
+            left = deadline - time.monotonic()
+            if left <= 0:
+                return False
+            if self._thread is not None and self._thread.is_alive():
+                self._wake.set()
+                time.sleep(min(0.002, left))
+            elif self.run_once(patience=left) == 0:
+                time.sleep(min(0.02, left))
+        return True
+
+    def close(self, timeout: float) -> bool:
+        """Drain and end the thread; a line put later is never written."""
+        drained = self.drain(timeout)
+        self._closed = True
+        self._wake.set()
+        thread = self._thread
+        if thread is not None and thread is not threading.current_thread():
+            thread.join(timeout)
+        if drained:
+            self._sink.close()
+        else:
+            self._failed += len(self._queue) + len(self._pending)
+        return drained
+
+    def counters(self) -> dict[str, int]:
+        """Lines written, dropped because the queue was full, failed for good, and writes that were tried again."""
+        return {
+            "log_lines": self._written,
+            "log_lines_dropped": self._dropped,
+            "log_lines_failed": self._failed,
+            "log_writes_retried": self._retried,
+        }
+
+    def begin_anew(self) -> None:
+        """In a forked child: the locks, the thread and what waits are the parent's."""
+        self._begin()
+        self._sink.forget_torn()
+
+    def _take_turn(self, limit: int, patience: float) -> int:
+        if not self._pending:
+            self._render_waiting(limit)
+        waiting = len(self._pending)
+        if not waiting:
+            return 0
+        error = self._write(patience)
+        written = waiting - len(self._pending)
+        self._written += written
+        if error is None:
+            self._pause = _PAUSE_SECONDS
+        else:
+            self._note(error)
+        return written
+
+    def _write(self, patience: float) -> Exception | None:
+        try:
+            self._sink.write(self._pending, time.monotonic() + patience)
+        except Exception as error:  # whatever it is, the thread goes on and the lines are counted
+            return error
+        return None
+
+    def _render_waiting(self, limit: int) -> None:
+        queue, pending, render = self._queue, self._pending, self._render
+        while queue and len(pending) < limit:
+            try:
+                pending.append(render(queue.popleft()))
+            except Exception:  # foreign objects may raise anything when they are looked at
+                self._failed += 1
+
+    def _note(self, error: Exception) -> None:
+        self._retried += 1
+        if self._pause == _PAUSE_SECONDS:
+            _log.warning("log lines cannot be written to %s: %s", self._sink.path, error)
+        self._pause = min(2 * self._pause, _LONGEST_PAUSE_SECONDS)
+        if not isinstance(error, OSError) or error.errno in _GONE:
+            self._give_up(error)
+        elif not isinstance(error, TimeoutError):
+            self._sink.close()
+
+    def _give_up(self, error: Exception) -> None:
+        if not self._failed:
+            _log.error("log lines are lost, %s does not take them: %s", self._sink.path, error)
+        self._failed += len(self._pending)
+        self._pending.clear()
+        self._sink.close()
+
+    def _settled(self) -> bool:
+        return not self._queue and not self._in_turn and not self._pending
 
     def _start(self) -> None:
         with self._starting:
-            if self._thread is None:
-                self._thread = threading.Thread(target=self._run, name="agent-monitor-log", daemon=True)
-                self._thread.start()
+            if self._thread is not None or self._closed:
+                return
+            thread = threading.Thread(target=self._run, name="agent-monitor-log", daemon=True)
+            try:
+                thread.start()
+            except RuntimeError:  # the interpreter is ending: `drain` writes
+                return
+            self._thread = thread
 
     def _run(self) -> None:
-        while True:
-            self._write_batch()
-            if not self._queue:
-                time.sleep(_PAUSE_SECONDS)
-
-    def _write_batch(self) -> None:
-        with self._io:
-            lines: list[bytes] = []
-            while self._queue and len(lines) < _BATCH:
-                try:
-                    lines.append(self._render(self._queue.popleft()))
-                except Exception:  # foreign objects may raise anything when they are looked at
-                    self.counters["log_lines_unreadable"] += 1
-            if not lines:
-                return
-            try:
-                stream = self._stream or self._open()
-                stream.write(b"\n".join(lines) + b"\n")
-                stream.flush()
-                self.counters["log_lines"] += len(lines)
-            except (OSError, ValueError) as error:
-                self._lose(len(lines), error)
-
-    def _render(self, item: Item) -> bytes:
-        kind, when, tenant, arguments = item
-        return self._format(line.fields(kind, when, tenant, arguments, self._redactor))
-
-    def _open(self) -> IO[bytes]:
-        self._stream = sys.stdout.buffer if self._path == "-" else open(self._path, "ab")  # noqa: PTH123, SIM115 - /dev/stderr and pipes too
-        return self._stream
-
-    def _lose(self, lines: int, error: Exception) -> None:
-        """A full disk or a closed pipe: these lines are gone and counted; the next batch opens the file anew."""
-        if not self.counters["log_lines_dropped"]:
-            _log.warning("log lines cannot be written to %s and are dropped: %s", self._path, error)
-        self.counters["log_lines_dropped"] += lines
-        self._stream = None
+        while not self._closed:
+            # What could not be written is tried again; otherwise there is nothing to do before `put` says so.
+            self._wake.wait(self._pause if self._pending else None)
+            self._wake.clear()
+            self.run_once()
+            while self._queue and not self._pending:
+                self.run_once()
 
 
-_lock = threading.Lock()
-_writer: Writer | None = None
-
-
-def _current() -> Writer:
-    global _writer  # noqa: PLW0603 - one writer a process, begun anew after a fork
-    found = _writer
-    if found is None:
-        with _lock:
-            found = _writer
-            if found is None:
-                found = _writer = Writer(conf().log_path, conf().log_format, conf().content_mode)
-    return found
-
-
-def emit(kind: str, when: float, tenant: str, arguments: Mapping[str, Any]) -> None:
-    """Log an event: one of the six types, its moment in epoch seconds, its tenant, the arguments of the call."""
-    if conf().log_path:
-        _current().put((kind, when, tenant, arguments))
-
-
-def drain(timeout: float = _EXIT_SECONDS) -> bool:
-    """Write what waits; True when nothing is left in time."""
-    return _writer is None or _writer.drain(timeout)
-
-
-def counters() -> Mapping[str, int]:
-    """Lines written, dropped and unreadable in this process."""
-    return {} if _writer is None else dict(_writer.counters)
+_writers: weakref.WeakSet[LogWriter] = weakref.WeakSet()
 
 
 def _begin_anew() -> None:
-    global _writer, _lock
-    _writer, _lock = None, threading.Lock()
+    for writer in list(_writers):
+        writer.begin_anew()
 
 
 os.register_at_fork(after_in_child=_begin_anew)
-atexit.register(drain)

@@ -1,0 +1,191 @@
+"""What identifies a person or opens a door is replaced; what only looks like it stays."""
+
+from __future__ import annotations
+
+import re
+import time
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from apps.monitoring.logs.redaction import MAX_TEXT, ContentMode, Redactor
+
+REDACTOR = Redactor()
+
+FOUND = [
+    ("write to mia.garcia+x@mail.example.co.uk.", "write to [email]."),
+    ("<jürgen@bücher.example>", "<[email]>"),
+    ("a@b.c,d@e.f", "[email],[email]"),
+    ("call 555-123-2002", "call [phone]"),
+    ("call (555) 123-2002 or 1-800-555-0199.", "call [phone] or [phone]."),
+    ("+49 151 2345678", "[phone]"),
+    ("+4915123456789", "[phone]"),
+    ("0049 (0)30 901820", "[phone]"),
+    ("020 7946 0958", "[phone]"),
+    ("0176/12345678", "[phone]"),
+    ("my phone number is 5551232002", "my phone number is [phone]"),
+    ("4111 1111 1111 1111", "[card]"),
+    ("4111-1111-1111-1111.", "[card]."),
+    ("5555555555554444", "[card]"),
+    ("3782 822463 10005", "[card]"),
+    ("555-123-4567 4111 1111 1111 1111", "[phone] [card]"),
+    ("DE89 3704 0044 0532 0130 00 is mine", "[iban] is mine"),
+    ("GB82WEST12345698765432", "[iban]"),
+    ("fr14 2004 1010 0505 0001 3m02 606", "[iban]"),
+    ("sk-proj-abc123DEF456ghi789", "[secret]"),
+    ("key sk_live_4eC39HqLyjWDarjtT1zdp7dc!", "key [secret]!"),
+    ("AKIAIOSFODNN7EXAMPLE", "[secret]"),
+    ("ghp_16C7e42F292c6912E7710c838347Ae178B4a", "[secret]"),
+    ("Authorization: Bearer abcdef0123456789ABCDEF", "Authorization: Bearer [secret]"),
+    ("eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiIxIn0.c2lnbmF0dXJl", "[secret]"),
+    ('{"api_key": "9f86d081884c7d659a2feaa0c55ad015"}', '{"api_key": "[secret]"}'),
+    ("aws_secret_access_key = wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY", "aws_secret_access_key = [secret]"),
+    ("password: hunter", "password: [secret]"),
+    ("my PIN is 4821", "my PIN is [secret]"),
+    ("postgres://admin:s3cret@db.example/x", "postgres://[secret]@db.example/x"),
+    ("-----BEGIN RSA PRIVATE KEY-----\nMIIEow0\n-----END RSA PRIVATE KEY----- x", "[secret] x"),
+    ("-----BEGIN PRIVATE KEY-----\nMIIEow0 cut", "[secret]"),
+]
+
+KEPT = [
+    "order #W2890441, item 2757705742, reservation 4WQ150",
+    "gift_card_8887175 and credit_card_9074831 and certificate_8045380",
+    "tracking 907614527588",
+    "between 2024-05-17 and 05/18/2024 at 12:30",
+    "05-12-2024 is a date",
+    "192.168.100.12",
+    "version 10.20.3000 and 3.14159265358979",
+    "it costs 1 234 567.89 or $20.50",
+    "4111 1111 1111 1112 has a wrong check digit",
+    "GB82 WEST 1234 5698 7654 33 has wrong ones, too",
+    "33bcb5d2-ac74-4f5d-8ee4-afa36a837a4b",
+    "the token: required; token usage: 812",
+    "a password must be long, and the key is under the mat",
+    "flights HAT123 and HAT456-789",
+    "me @ home, or @handle",
+    "the basic telecommunications-related questions",
+    "task-management risk-assessment-frameworks-2",
+]
+
+
+@pytest.mark.parametrize(("text", "redacted"), FOUND)
+def test_what_identifies_or_opens_is_replaced(text: str, redacted: str) -> None:
+    assert REDACTOR.redact(text) == redacted
+
+
+@pytest.mark.parametrize("text", KEPT)
+def test_what_only_looks_like_it_stays(text: str) -> None:
+    assert REDACTOR.redact(text) == text
+
+
+@pytest.mark.parametrize(("text", "redacted"), FOUND)
+def test_redacting_twice_is_redacting_once(text: str, redacted: str) -> None:
+    assert REDACTOR.redact(redacted) == redacted
+
+
+def test_a_text_is_kept_redacted_or_left_out_by_the_mode() -> None:
+    text = "I am mia@example.com"
+    shown = {mode: Redactor(mode).text(text) for mode in ContentMode}
+    assert shown == {ContentMode.FULL: text, ContentMode.REDACTED: "I am [email]", ContentMode.NONE: None}
+
+
+def test_names_are_redacted_when_texts_are_left_out() -> None:
+    assert Redactor(ContentMode.NONE).short("chat-with-mia@example.com") == "[email]"
+
+
+def test_the_users_own_patterns_are_applied() -> None:
+    redactor = Redactor.make("redacted", [r"#W\d{7}", r"(?i)project \w+"])
+    assert redactor.text("Project Apollo has #W2890441") == "[redacted] has [redacted]"
+
+
+@pytest.mark.parametrize(
+    ("mode", "pattern", "words"),
+    [("everything", "x", "everything"), ("full", "(", r"'\('"), ("full", "x*", "matches the empty text")],
+)
+def test_a_setting_that_cannot_work_is_refused_by_name(mode: str, pattern: str, words: str) -> None:
+    with pytest.raises(ValueError, match=words):
+        Redactor.make(mode, [pattern])
+
+
+@pytest.mark.parametrize("mode", [ContentMode.FULL, ContentMode.REDACTED])
+def test_a_long_text_is_cut_and_says_so(mode: ContentMode) -> None:
+    shown = Redactor(mode).text("é" * 5_000)
+    assert shown == "é" * MAX_TEXT + "…"
+
+
+@pytest.mark.parametrize("before", range(MAX_TEXT - 60, MAX_TEXT + 10))
+def test_the_cut_never_leaves_half_of_a_secret(before: int) -> None:
+    secret = "sk-" + "Ab1" * 15
+    shown = REDACTOR.text("x" * (before - 1) + " " + secret + " y" * 2_000)
+    assert shown is not None
+    assert "Ab1" not in shown
+
+
+def test_what_redaction_shortens_does_not_uncover_the_end_of_the_window() -> None:
+    shown = REDACTOR.text(
+        "mia.garcia.of.the.long.name@example.com " * 40 + "x" * 400 + " " + "mia.garcia" * 200 + "@example.com"
+    )
+    assert shown is not None
+    assert "mia" not in shown
+
+
+def test_nested_values_are_redacted_with_their_shape_kept() -> None:
+    event = {"message": "mia@example.com", "extra": [{"level": 3, "to": ("+4915123456789", None)}]}
+    assert REDACTOR.tree(event) == {"message": "[email]", "extra": [{"level": 3, "to": ["[phone]", None]}]}
+
+
+HOSTILE = [
+    "a", "1", " ", "-", "@", "a@", "a@a", "a.", "a.a@a.", "@a.", "1 ", "1-", "12 ", "0 1", "(0", "(0)", "+1", "+1 ", "00", "0/", "4",
+    "4111 ", "4111 1111 1111 1112 ", "AB12", "AB12 ", "DE89 ", "sk-", "sk-a", "sk_1 ", "eyJ", "eyJ-", "eyJ.", "eyJaaaaaaaa.", "://",
+    "://a:", "://a:b", "token=", "token: ", "tokentoken", "api_", "apikey", "password is ", "pin is", "bearer ", "bearer a",
+    "-----BEGIN ", "-----BEGIN PRIVATE KEY-----", "-----BEGIN A PRIVATE KEY", "gh", "xoxb-", "SG.", "SG.aaaaaaaaaaaaaaaaa.", "phone ",
+    "phone:", "call me at ", "555-123-", "555-123-2002", "1(", "\n", "é", "\ud800", "AKIA", "😀1",
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("piece", HOSTILE)
+def test_a_long_hostile_text_costs_time_in_proportion_to_its_length(piece: str) -> None:
+    def seconds(length: int) -> float:
+        text = (piece * (length // len(piece) + 1))[:length] + " 1@=: 1234567"
+        best = float("inf")
+        for _ in range(2):
+            began = time.thread_time()
+            REDACTOR.redact(text)
+            best = min(best, time.thread_time() - began)
+        return best
+
+    eighth, whole = seconds(25_000), seconds(200_000)
+    assert whole < 8 * 3 * max(eighth, 0.002), "the time grows faster than the text"
+    assert whole < 4
+
+
+@given(st.text(st.characters(codec=None), max_size=3_000))
+def test_any_text_can_be_redacted(text: str) -> None:
+    shown = REDACTOR.text(text)
+    assert shown is not None
+    assert len(shown) <= max(MAX_TEXT + 1, len(text) * 2)
+
+
+@given(
+    st.from_regex(re.compile(r"[a-z0-9]{1,12}(\.[a-z0-9]{1,8})?@[a-z]{2,12}\.(com|de|co\.uk)"), fullmatch=True),
+    st.text("ab 1.,", max_size=50),
+)
+def test_no_address_survives_wherever_it_stands(address: str, around: str) -> None:
+    assert address not in REDACTOR.redact(f"{around} {address} {around}")
+
+
+@given(st.integers(10**14, 10**15 - 1))
+def test_every_valid_card_number_is_found(body: int) -> None:
+    digits = "4" + str(body)
+    check = next(last for last in range(10) if luhn(digits[:15] + str(last)) == 0)
+    card = digits[:15] + str(check)
+    assert REDACTOR.redact(f"it is {card}.") == "it is [card]."
+
+
+def luhn(digits: str) -> int:
+    """Written the other way round than the product's."""
+    total = 0
+    for place, digit in enumerate(digits[::-1]):
+        total += sum(int(part) for part in str(int(digit) * (1 + place % 2)))
+    return total % 10
