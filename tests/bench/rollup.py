@@ -9,6 +9,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any
 
 from django.db import connection
@@ -17,7 +18,8 @@ SERIES = (1_000, 10_000, 100_000)
 ROUNDS = 3
 PER_TENANT = 10
 """Interactions of a tenant in the minute."""
-MINUTE = 28_000_000
+MINUTE = int(time.time() // 60) - 30
+"""Recent, as old ones may be merged with what is there already."""
 COLUMNS = "ts, count, sum, min, max, series_id, resolution, part, data"
 
 
@@ -32,37 +34,38 @@ def _measured(size: int) -> dict[str, Any]:
     from apps.monitoring.rollup.shards import roll_up
 
     store = HotStore.from_conf()
-    taken: dict[str, list[float]] = {"roll_up": [], "copy": [], "two": [], "hot": [], "stored": []}
+    taken: dict[str, list[float]] = {"roll_up": [], "copy": [], "ratio": [], "two": [], "hot": [], "stored": []}
     series = 0
-    for turn in range(ROUNDS + 1):
-        minute = MINUTE + turn
-        _empty()
-        before = _used(store)
-        fill(minute, size)
-        hot = _used(store) - before
-        began = time.perf_counter()
-        for shard in range(store.shards):
-            roll_up(shard, (minute + 2) * 60.0, store)
-        rolled = time.perf_counter() - began
-        series = _rows()
-        stored = _bytes()
-        copied = _bare_copy()
-        _empty()
-        fill(minute, size)
-        two = _two_workers(conf().shards, (minute + 2) * 60.0)
-        if turn == 0:
-            continue  # the first makes the series, the partition and the caches
-        for name, figure in zip(taken, (rolled, copied, two, hot / series, stored / series), strict=True):
-            taken[name].append(figure)
+    with _two_workers(conf().shards) as both:
+        for turn in range(ROUNDS + 1):
+            minute = MINUTE + turn
+            _empty()
+            before = _used(store)
+            fill(minute, size)
+            hot = _used(store) - before
+            began = time.perf_counter()
+            for shard in range(store.shards):
+                roll_up(shard, (minute + 2) * 60.0, store)
+            rolled = time.perf_counter() - began
+            series = _rows()
+            stored = _bytes()
+            copied = _bare_copy()
+            _empty()
+            fill(minute, size)
+            two = both((minute + 2) * 60.0)
+            if turn == 0:
+                continue  # the first makes the series, the partition and the caches
+            figures = (rolled, copied, copied / rolled, rolled / two, hot / series, stored / series)
+            for name, figure in zip(taken, figures, strict=True):
+                taken[name].append(figure)
     middle = {name: statistics.median(figures) for name, figures in taken.items()}
     return {
         "series": series,
         "roll_up_s": round(middle["roll_up"], 3),
         "series_per_s": round(series / middle["roll_up"]),
         "bare_copy_s": round(middle["copy"], 3),
-        "copy_ratio": round(middle["copy"] / middle["roll_up"], 3),
-        "two_workers_s": round(middle["two"], 3),
-        "two_workers_ratio": round(middle["roll_up"] / middle["two"], 2),
+        "copy_ratio": round(middle["ratio"], 3),
+        "two_workers_ratio": round(middle["two"], 2),
         "hot_bytes_a_series": round(middle["hot"]),
         "stored_bytes_a_row": round(middle["stored"]),
     }
@@ -138,7 +141,7 @@ def _bare_copy() -> float:
         cursor.execute("TRUNCATE monitoring_metricsnapshot")
         began = time.perf_counter()
         with cursor.copy(f"COPY monitoring_metricsnapshot ({COLUMNS}) FROM STDIN (FORMAT BINARY)") as copy:
-            copy.set_types(["timestamptz", "int8", "int8", "int8", "int8", "int8", "int2", "int2", "bytea"])
+            copy.set_types(["timestamptz", "int8", "int8", "int8", "int8", "int4", "int2", "int2", "bytea"])
             for row in rows:
                 copy.write_row(row)
     return time.perf_counter() - began
@@ -147,60 +150,47 @@ def _bare_copy() -> float:
 _WORKER = """
 import sys, django; django.setup()
 from apps.monitoring.ingest.hotstore import HotStore
-from apps.monitoring.rollup.batches import _MAX_CACHED
 from apps.monitoring.rollup.shards import roll_up
-from django.db import connection
-from tests.bench.rollup import warm
-warm()
 store = HotStore.from_conf(); store.ping()
-print("ready", flush=True); sys.stdin.readline()
-for shard in sys.argv[2].split(","): roll_up(int(shard), float(sys.argv[1]), store)
-print("done", flush=True)
+print("ready", flush=True)
+for line in sys.stdin:
+    for shard in sys.argv[1].split(","): roll_up(int(shard), float(line), store)
+    print("done", flush=True)
 """
 
 
-def warm() -> None:
-    """Know the series, as a worker does that has rolled up the minute before."""
-    from apps.monitoring.rollup.batches import series_ids
-
-    with connection.cursor() as cursor:
-        cursor.execute("SELECT tenant, metric, labels FROM monitoring_series")
-        series_ids(cursor.fetchall())
-
-
-def _two_workers(shards: int, now: float) -> float:
-    """Two processes share the shards; both wait at the start line."""
+@contextmanager
+def _two_workers(shards: int) -> Iterator[Callable[[float], float]]:
+    """Two processes that share the shards. What is yielded has both roll up at a moment, and says how long it took."""
     environment = {**os.environ, "DJANGO_SETTINGS_MODULE": "config.settings"}
     halves = [",".join(str(shard) for shard in range(first, shards, 2)) for first in (0, 1)]
     workers = [
         subprocess.Popen(
-            [sys.executable, "-c", _WORKER, str(now), half],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            env=environment,
-            text=True,
+            [sys.executable, "-c", _WORKER, half], stdin=subprocess.PIPE, stdout=subprocess.PIPE, env=environment, text=True
         )
         for half in halves
     ]
     for worker in workers:
         _said(worker, "ready")
-    began = time.perf_counter()
-    for worker in workers:
-        assert worker.stdin
-        worker.stdin.write("go\n")
-        worker.stdin.flush()
-    for worker in workers:
-        _said(worker, "done")
-    taken = time.perf_counter() - began
-    for worker in workers:
-        worker.communicate()
-    return taken
+
+    def both(now: float) -> float:
+        began = time.perf_counter()
+        for worker in workers:
+            assert worker.stdin
+            worker.stdin.write(f"{now}\n")
+            worker.stdin.flush()
+        for worker in workers:
+            _said(worker, "done")
+        return time.perf_counter() - began
+
+    try:
+        yield both
+    finally:
+        for worker in workers:
+            worker.communicate()
 
 
 def _said(worker: subprocess.Popen[str], word: str) -> None:
     assert worker.stdout
     if worker.stdout.readline().strip() != word:
         raise SystemExit(f"a worker of the benchmark ended with {worker.wait()}")
-
-
-Measure = Callable[[], list[dict[str, Any]]]

@@ -15,7 +15,7 @@ from typing import Any
 
 import django
 
-METHODS = {"seal", "read", "drop"}
+METHODS = {"seal", "chunks", "drop"}
 
 
 def main(point: str, nth: int, now: float | None = None) -> None:
@@ -69,7 +69,7 @@ def die_at_method(name: str, countdown: Countdown) -> None:
     method = getattr(hotstore.HotStore, name)
 
     def dying(self: Dying, *args: Any) -> Any:
-        return countdown.around(lambda: list(method(self, *args)) if name == "read" else method(self, *args))
+        return countdown.around(lambda: list(method(self, *args)) if name == "chunks" else method(self, *args))
 
     setattr(Dying, name, dying)
     rollup.HotStore = Dying  # type: ignore[misc]

@@ -29,7 +29,7 @@ Snapshots = dict[Row, tuple[Any, ...]]
 POINTS = [
     ("before seal", 1),
     ("after seal", 1),
-    ("after read", 3),
+    ("after chunks", 3),
     ("before INSERT INTO monitoring_series", 2),
     ('before INSERT INTO "monitoring_rollupbatch"', 2),  # the rows are copied, the batch is not noted
     ('after INSERT INTO "monitoring_rollupbatch"', 3),  # noted and not committed

@@ -13,6 +13,7 @@ class Series(models.Model):
     ``labels`` is canonical JSON (sorted keys, no spaces), "" when the metric has no labels.
     """
 
+    id = models.AutoField(primary_key=True)  # four bytes: each snapshot row and its index entry repeat it
     tenant = models.CharField(max_length=TENANT_MAX_LENGTH, blank=True)
     metric = models.CharField(max_length=128)
     labels = models.TextField(blank=True)
@@ -39,6 +40,7 @@ class MetricSnapshot(models.Model):
     copied rows would cost more than the copy.
     """
 
+    # In the database the key is in the order (ts, part, series, resolution): see the migration that made it so.
     pk = models.CompositePrimaryKey("resolution", "series", "ts", "part")
     ts = models.DateTimeField(help_text="Start of the period, UTC.")
     count = models.BigIntegerField(null=True)

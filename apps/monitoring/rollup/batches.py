@@ -3,44 +3,47 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 from datetime import datetime
 from itertools import islice
 from typing import Final
 
+import numpy as np
 from django.db import connection, transaction
 from django.utils import timezone
 
-from apps.monitoring.catalogue import METRICS
 from apps.monitoring.core import distinct, series
 from apps.monitoring.core.cell import Cell
 from apps.monitoring.core.clock import to_datetime
 from apps.monitoring.core.resolution import Resolution
-from apps.monitoring.core.series import SeriesKey
-from apps.monitoring.ingest.hotstore import MAX_INTEGER, Batch, Held
+from apps.monitoring.ingest.hotstore import MAX_INTEGER, Batch, Chunk, Integers
 from apps.monitoring.ingest.recorder import note
 from apps.monitoring.models import RollupBatch, Series, ShardProgress
-from apps.monitoring.rollup import floors, partitions, periods, retention
-from apps.monitoring.rollup.cells import cells_of
+from apps.monitoring.rollup import copyformat, floors, partitions, periods, retention
+from apps.monitoring.rollup.columns import Columns, Spellings, columns_of
 from apps.monitoring.rollup.periods import Period
+from apps.monitoring.rollup.rows import Row, copy, copy_encoded
 
 _log = logging.getLogger(__name__)
 
 _MAX_CACHED: Final = 2_000_000
 _LOOKUP: Final = 5_000
 
-Identity = tuple[str, str, str]
-"""Tenant, metric, labels as canonical JSON."""
-
-Row = tuple[datetime, int, int | None, int | None, int | None, int, int, int, bytes | None]
-"""In the order of `_COLUMNS`."""
-
-_COLUMNS: Final = "ts, count, sum, min, max, series_id, resolution, part, data"
-
-_series_ids: dict[Identity, int] = {}
+_spellings = Spellings()
+_series_ids: dict[tuple[str, str], int] = {}
+"""By tenant and the series as the hot store spells it."""
 
 
-def commit(shard: int, batch: Batch, held: Iterable[Held]) -> bool:
+@dataclass(frozen=True, slots=True)
+class Block:
+    """Rows of a batch, and the numbers of their series."""
+
+    columns: Columns
+    ids: Integers
+
+
+def commit(shard: int, batch: Batch, chunks: Iterable[Chunk]) -> bool:
     """Put a batch into the snapshots; False when it is there already.
 
     The batch id is inserted in the same transaction as the rows: that is what makes a repetition harmless. Only one
@@ -48,9 +51,8 @@ def commit(shard: int, batch: Batch, held: Iterable[Held]) -> bool:
     """
     if RollupBatch.objects.filter(id=batch.id).exists():
         return False
-    cells = {_identity(one.tenant, key): cell for one in held for key, cell in cells_of(one).items()}
-    ids = series_ids(cells)
-    by_id = {ids[identity]: cell for identity, cell in cells.items()}
+    blocks = [_block(columns_of(chunk, _spellings)) for chunk in chunks]
+    count = sum(block.ids.size for block in blocks)
     while True:
         resolution = retention.destination(batch.minute)
         if resolution is not None:
@@ -59,32 +61,57 @@ def commit(shard: int, batch: Batch, held: Iterable[Held]) -> bool:
             floors.hold()
             if retention.destination(batch.minute) is not resolution:
                 continue  # the floor was moved in between
-            _write(shard, batch, by_id, resolution)
+            if resolution is not None:
+                _write(shard, batch, blocks, resolution)
+            RollupBatch.objects.create(
+                id=batch.id,
+                shard=shard,
+                minute=to_datetime(batch.minute),
+                rows=0 if resolution is None else count,
+                late=ShardProgress.objects.filter(shard=shard, complete_until__gt=to_datetime(batch.minute)).exists(),
+            )
         break
     if resolution is None:
-        _log.warning("%d rows of %s are older than what is kept, they are refused", len(by_id), to_datetime(batch.minute))
-        note("rows_older_than_retention", len(by_id))
+        _log.warning("%d rows of %s are older than what is kept, they are refused", count, to_datetime(batch.minute))
+        note("rows_older_than_retention", count)
     return True
 
 
-def _write(shard: int, batch: Batch, cells: dict[int, Cell], resolution: Resolution | None) -> None:
-    """The rows of a batch at the resolution that still has rows of its minute, the proof, and what is stale by now."""
+def _write(shard: int, batch: Batch, blocks: Sequence[Block], resolution: Resolution) -> None:
+    """The rows of a batch at the resolution that still has rows of its minute, and what is stale by now."""
     moment = to_datetime(batch.minute)
-    if resolution is not None:
-        start = resolution.floor(batch.minute)
-        period = to_datetime(start)
-        if resolution is not Resolution.MINUTE or _may_have_rows(shard, moment):
+    start = resolution.floor(batch.minute)
+    period = to_datetime(start)
+    late = resolution is not Resolution.MINUTE or _may_have_rows(shard, moment)
+    if late or any(np.unique(block.ids).size < block.ids.size for block in blocks):
+        cells = _cells(blocks)
+        if late:
             _take_back(shard, resolution, period, cells)
-        _copy(_row(period, shard, resolution, number, cell) for number, cell in cells.items())
-        if resolution.coarser is not None:
-            periods.touch(Period(resolution.coarser, shard, resolution.coarser.floor(start)))
-    RollupBatch.objects.create(
-        id=batch.id,
-        shard=shard,
-        minute=moment,
-        rows=0 if resolution is None else len(cells),
-        late=ShardProgress.objects.filter(shard=shard, complete_until__gt=moment).exists(),
-    )
+        copy(_row(period, shard, resolution, number, cell) for number, cell in cells.items())
+    else:
+        encoded = [row for block in blocks for row in copyformat.encode(block.columns, block.ids, period, resolution, shard)]
+        # In the order of the key: they are appended to its index, whose pages are left full.
+        order = np.argsort(np.concatenate([np.empty(0, dtype=np.int64), *(block.ids for block in blocks)]))
+        copy_encoded(map(encoded.__getitem__, order))
+    if resolution.coarser is not None:
+        periods.touch(Period(resolution.coarser, shard, resolution.coarser.floor(start)))
+
+
+def _cells(blocks: Sequence[Block]) -> dict[int, Cell]:
+    """The rows as cells by series. A counter and a sample of the user's own with one name are one series."""
+    cells: dict[int, Cell] = {}
+    for block in blocks:
+        columns = block.columns
+        for row, number in enumerate(block.ids.tolist()):
+            metric, _ = series.decode(columns.names[row])
+            low, high = (int(side[row]) if columns.ranged[row] else None for side in (columns.minima, columns.maxima))
+            total = int(columns.sums[row]) if columns.summed[row] else None
+            cell = Cell.stored(metric.name, int(columns.counts[row]), total, low, high, columns.datas[row])
+            if number in cells:
+                cells[number].merge(cell)
+            else:
+                cells[number] = cell
+    return cells
 
 
 def _may_have_rows(shard: int, moment: datetime) -> bool:
@@ -98,24 +125,24 @@ def advance(shard: int, until: int) -> None:
     ShardProgress.objects.update_or_create(shard=shard, defaults={"complete_until": to_datetime(until), "ticked_at": now})
 
 
-def series_ids(identities: Iterable[Identity]) -> dict[Identity, int]:
-    """The ids of series; new ones are made, in a transaction of their own so that nobody waits for the batch."""
-    wanted = list(identities)
-    missing = iter([identity for identity in wanted if identity not in _series_ids])
-    while chunk := list(islice(missing, _LOOKUP)):
-        _load(chunk)
-    found = {identity: _series_ids[identity] for identity in wanted}
-    if len(_series_ids) > _MAX_CACHED:
-        _series_ids.clear()
-    return found
+def _block(columns: Columns) -> Block:
+    """The columns with the numbers of their series; new ones are made, in a transaction of their own so that nobody waits."""
+    wanted = list(zip(columns.tenants, columns.names, strict=True))
+    try:
+        found = list(map(_series_ids.__getitem__, wanted))
+    except KeyError:
+        if len(_series_ids) > _MAX_CACHED:
+            _series_ids.clear()
+        missing = iter([pair for pair in wanted if pair not in _series_ids])
+        while some := list(islice(missing, _LOOKUP)):
+            _load(some)
+        found = list(map(_series_ids.__getitem__, wanted))
+    return Block(columns, np.array(found, dtype=np.int64))
 
 
-def _load(identities: list[Identity]) -> None:
-    columns = [list(column) for column in zip(*identities, strict=True)]
-    select = (
-        "SELECT s.tenant, s.metric, s.labels, s.id FROM monitoring_series s "
-        "JOIN unnest(%s::text[], %s::text[], %s::text[]) AS w(tenant, metric, labels) USING (tenant, metric, labels)"
-    )
+def _load(pairs: list[tuple[str, str]]) -> None:
+    identities = [(tenant, *_identity(name)) for tenant, name in pairs]
+    columns = [list(column) for column in zip(*sorted(set(identities)), strict=True)]
     with connection.cursor() as cursor:
         cursor.execute(
             "INSERT INTO monitoring_series (tenant, metric, labels) "
@@ -125,20 +152,24 @@ def _load(identities: list[Identity]) -> None:
             "ORDER BY 1, 2, 3 ON CONFLICT DO NOTHING",
             columns,
         )
-        cursor.execute(select, columns)
-        for tenant, metric, labels, number in cursor.fetchall():
-            _series_ids[tenant, metric, labels] = number
+        cursor.execute(
+            "SELECT s.tenant, s.metric, s.labels, s.id FROM monitoring_series s "
+            "JOIN unnest(%s::text[], %s::text[], %s::text[]) AS w(tenant, metric, labels) USING (tenant, metric, labels)",
+            columns,
+        )
+        found = {(tenant, metric, labels): number for tenant, metric, labels, number in cursor.fetchall()}
+    _series_ids.update(zip(pairs, map(found.__getitem__, identities), strict=True))
+
+
+def _identity(name: str) -> tuple[str, str]:
+    """Metric and labels of a series as the hot store spells it."""
+    metric, values = series.decode(name)
+    return metric.name, series.labels_json(metric, values)
 
 
 def forget() -> None:
     """Forget the ids of series, after another database is used."""
     _series_ids.clear()
-
-
-def _identity(tenant: str, key: SeriesKey) -> Identity:
-    metric = METRICS.get(key.metric)
-    labels = series.labels_json(metric, key.values) if metric is not None else (key.values[0] if key.values else "")
-    return tenant, key.metric, labels
 
 
 def _row(moment: datetime, shard: int, resolution: Resolution, number: int, cell: Cell) -> Row:
@@ -159,13 +190,3 @@ def _take_back(shard: int, resolution: Resolution, moment: datetime, cells: dict
         )
         for number, count, total, low, high, data in cursor.fetchall():
             cells[number].merge(Cell.stored(metrics[number], count, total, low, high, data))
-
-
-def _copy(rows: Iterable[Row]) -> None:
-    with (
-        connection.cursor() as cursor,
-        cursor.copy(f"COPY monitoring_metricsnapshot ({_COLUMNS}) FROM STDIN (FORMAT BINARY)") as copy,
-    ):
-        copy.set_types(["timestamptz", "int8", "int8", "int8", "int8", "int8", "int2", "int2", "bytea"])
-        for row in rows:
-            copy.write_row(row)

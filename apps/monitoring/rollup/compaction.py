@@ -60,7 +60,6 @@ def compact_shard(shard: int, seconds: float, told: Callable[[int], object] = in
         done = read = written = left = 0
         for resolution in (Resolution.HOUR, Resolution.DAY):
             due = periods.due(resolution, shard)
-            partitions.summarize(resolution.finer, {to_datetime(period.start) for period in due})
             for number, period in enumerate(due):
                 if time.monotonic() - began > seconds:
                     left += len(due) - number

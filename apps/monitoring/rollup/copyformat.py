@@ -5,7 +5,7 @@ Source of the format: https://www.postgresql.org/docs/current/sql-copy.html#SQL-
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from itertools import product
 from typing import Final
@@ -28,17 +28,15 @@ _TYPES: Final[Mapping[str, str]] = {
 }  # fmt: skip
 
 
-def encode(columns: Columns, ids: Integers, moment: datetime, resolution: int, part: int) -> Iterator[bytes]:
-    """The rows of a period, those together that are NULL in the same columns; ``ids`` are those of their series.
-
-    Without `HEADER` before the first and `TRAILER` after the last.
-    """
+def encode(columns: Columns, ids: Integers, moment: datetime, resolution: int, part: int) -> list[bytes]:
+    """Each row of a period, ``ids`` being the numbers of their series; `HEADER` goes before, `TRAILER` after them."""
     with_data = np.array([data is not None for data in columns.datas], dtype=bool)
     known: dict[str, int | Integers] = {
         "ts": (moment - _EPOCH) // timedelta(microseconds=1),
         "resolution": resolution,
         "part": part,
     }
+    encoded = [b""] * ids.size
     for summed, ranged, has_data in product((False, True), repeat=3):
         chosen = np.flatnonzero((columns.summed == summed) & (columns.ranged == ranged) & (with_data == has_data))
         if not chosen.size:
@@ -49,13 +47,12 @@ def encode(columns: Columns, ids: Integers, moment: datetime, resolution: int, p
         if ranged:
             given |= {"min": columns.minima[chosen], "max": columns.maxima[chosen]}
         rows = _rows(given, chosen.size)
-        datas = [columns.datas[row] for row in chosen.tolist()]
-        rows["data size"] = [_NULL if data is None else len(data) for data in datas]
+        datas = [columns.datas[row] or b"" for row in chosen.tolist()] if has_data else [b""] * chosen.size
+        rows["data size"] = list(map(len, datas)) if has_data else _NULL
         spelled, width = rows.tobytes(), rows.dtype.itemsize
-        if has_data:
-            yield b"".join(spelled[at * width : (at + 1) * width] + (data or b"") for at, data in enumerate(datas))
-        else:
-            yield spelled
+        for at, (row, data) in enumerate(zip(chosen.tolist(), datas, strict=True)):
+            encoded[row] = spelled[at * width : (at + 1) * width] + data
+    return encoded
 
 
 def _rows(given: Mapping[str, int | Integers], count: int) -> npt.NDArray[np.void]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import re
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -130,29 +130,6 @@ def drop(partition: Partition) -> bool:
         return False
     _ensure.cache_clear()
     return True
-
-
-def summarize(resolution: Resolution, moments: Iterable[datetime]) -> None:
-    """Let the block range indexes know of the newest rows, which they otherwise learn from the next vacuum.
-
-    It only makes reading faster, so when a vacuum is at the table it is left to that.
-    """
-    names = {bounds(resolution, moment)[0] for moment in moments}
-    with connection.cursor() as cursor:
-        cursor.execute(
-            "SELECT i.indexrelid::regclass::text FROM pg_index i JOIN pg_class c ON c.oid = i.indexrelid "
-            "JOIN pg_am a ON a.oid = c.relam JOIN pg_class t ON t.oid = i.indrelid "
-            "WHERE a.amname = 'brin' AND t.relkind = 'r' AND t.relname = ANY(%s)",
-            [sorted(names)],
-        )
-        indexes = [name for (name,) in cursor.fetchall()]
-    for index in indexes:
-        try:
-            with _impatient() as execute:
-                execute(f"SELECT brin_summarize_new_values('{index}')")
-        except OperationalError as error:
-            if not isinstance(error.__cause__, psycopg.errors.LockNotAvailable):
-                raise
 
 
 @contextmanager

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from datetime import datetime
+from itertools import islice
 from typing import Final
 
 from django.db import connection
+
+from apps.monitoring.rollup import copyformat
 
 Row = tuple[datetime, int, int | None, int | None, int | None, int, int, int, bytes | None]
 """In the order of `_COLUMNS`."""
@@ -14,12 +17,26 @@ Row = tuple[datetime, int, int | None, int | None, int | None, int, int, int, by
 _COLUMNS: Final = "ts, count, sum, min, max, series_id, resolution, part, data"
 
 
+_AT_ONCE: Final = 5_000
+_COPY: Final = "COPY monitoring_metricsnapshot ({}) FROM STDIN (FORMAT BINARY)"
+
+
 def copy(rows: Iterable[Row]) -> None:
     """Write rows that are not there yet."""
     with (
         connection.cursor() as cursor,
-        cursor.copy(f"COPY monitoring_metricsnapshot ({_COLUMNS}) FROM STDIN (FORMAT BINARY)") as into,
+        cursor.copy(_COPY.format(_COLUMNS)) as into,
     ):
-        into.set_types(["timestamptz", "int8", "int8", "int8", "int8", "int8", "int2", "int2", "bytea"])
+        into.set_types(["timestamptz", "int8", "int8", "int8", "int8", "int4", "int2", "int2", "bytea"])
         for row in rows:
             into.write_row(row)
+
+
+def copy_encoded(rows: Iterable[bytes]) -> None:
+    """Write rows that are not there yet, as `copyformat.encode` spells them."""
+    with connection.cursor() as cursor, cursor.copy(_COPY.format(copyformat.COLUMNS)) as into:
+        into.write(copyformat.HEADER)
+        following = iter(rows)
+        while some := b"".join(islice(following, _AT_ONCE)):
+            into.write(some)
+        into.write(copyformat.TRAILER)

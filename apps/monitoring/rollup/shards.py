@@ -40,7 +40,7 @@ def roll_up(shard: int, now: float, store: HotStore) -> Tick:
         until = due_until(now)
         committed = 0
         for batch in store.seal(shard, until):
-            committed += batches.commit(shard, batch, store.read(shard, batch))
+            committed += batches.commit(shard, batch, store.chunks(shard, batch))
             store.drop(shard, batch)
         batches.advance(shard, until)
         return Tick(shard, committed)

@@ -55,7 +55,7 @@ class TestReading:
         send(*[interaction(number) for number in range(7)])
         store, shard = HotStore.from_conf(), shard_of("acme", 8)
         (batch,) = store.seal(shard, MINUTE + 1)
-        batches.commit(shard, batch, store.read(shard, batch))
+        batches.commit(shard, batch, store.chunks(shard, batch))
         assert (total(), total("acme")) == (7, 7)
         store.drop(shard, batch)
         assert (total(), total("acme")) == (7, 7)

@@ -12,10 +12,11 @@ import pytest
 import redis
 from django.db import connection
 
+from apps.monitoring.catalogue import Kind
 from apps.monitoring.core.clock import to_datetime
 from apps.monitoring.core.resolution import Resolution
 from apps.monitoring.core.series import GLOBAL
-from apps.monitoring.ingest.hotstore import Batch, Held, HotStore, shard_of
+from apps.monitoring.ingest.hotstore import Batch, Chunk, HotStore, shard_of
 from apps.monitoring.models import Compaction, RollupBatch, Series, ShardProgress
 from apps.monitoring.query.source import watermark
 from apps.monitoring.rollup import batches, locks, maintenance, partitions, shards
@@ -82,7 +83,7 @@ def test_a_batch_that_is_committed_twice_counts_once() -> None:
     send(interaction(tenant="acme"))
     store, shard = HotStore.from_conf(), shard_of("acme", 8)
     (batch,) = store.seal(shard, MINUTE + 1)
-    held = list(store.read(shard, batch))
+    held = list(store.chunks(shard, batch))
     assert batches.commit(shard, batch, held)
     before = rows()
     assert not batches.commit(shard, batch, held)
@@ -266,7 +267,7 @@ def test_one_shard_is_worked_at_by_one_process_at_a_time() -> None:
     inside: list[bool] = []
 
     class Meanwhile(HotStore):
-        def read(self, shard: int, batch: Batch) -> Iterator[Held]:
+        def chunks(self, shard: int, batch: Batch) -> Iterator[Chunk]:
             def other() -> None:
                 inside.append(shards.roll_up(shard, AFTER, HotStore.from_conf()).busy)
                 connection.close()
@@ -274,7 +275,7 @@ def test_one_shard_is_worked_at_by_one_process_at_a_time() -> None:
             thread = threading.Thread(target=other)
             thread.start()
             thread.join()
-            return super().read(shard, batch)
+            return super().chunks(shard, batch)
 
     plain = HotStore.from_conf()
     assert shards.roll_up(shard, AFTER, Meanwhile(plain._redis, plain._prefix, 8)).batches == 1
@@ -363,3 +364,13 @@ def test_the_rows_have_no_number_that_does_not_belong_to_their_kind() -> None:
         return (numbers[2] is not None) == (row[1] in {"user.basket", "knowledge_search_duration"} or histogram)
 
     assert [row for row, numbers in rows().items() if not given(row, numbers)] == []
+
+
+def test_a_counter_and_a_sample_of_one_name_are_one_series_that_can_be_rolled_up() -> None:
+    told = {"name": "size", "labels": {}}
+    send(
+        ("user_metric", "acme", MINUTE * 60.0, None, {**told, "kind": Kind.COUNTER, "value": 3}),
+        ("user_metric", "acme", MINUTE * 60.0, None, {**told, "kind": Kind.HISTOGRAM, "value": 2.0}),
+    )
+    roll_up()
+    assert value("user.size", "acme") == 4
