@@ -27,6 +27,8 @@ _log = logging.getLogger(__name__)
 _CHUNK: Final = 4_000
 """Fields in one script call: about 5 ms of the server's time."""
 
+_MAX_RENAMED: Final = 20_000
+
 _TEMPORARY: Final = ("BUSY", "MISCONF", "NOREPLICAS", "LOADING")
 """Errors of the server that pass or that ops mend and for which the client library has no class of its own."""
 
@@ -66,6 +68,7 @@ class Flusher:
         self._shards: dict[int, _Shard] = {}
         self._away_since: float | None = None
         self._global_caps = LabelCaps(buffer.caps.cap)
+        self._renamed: dict[str, str] = {}
         self.counters: Counter[str] = Counter()
         self._told: Counter[str] = Counter()
 
@@ -87,8 +90,15 @@ class Flusher:
         """Move the buffer's slots to their shards, and add each shard's part of all tenants together."""
         for (minute, tenant), slot in self._buffer.take().items():
             waiting = self._shards.setdefault(shard_of(tenant, self._store.shards), _Shard()).waiting
-            waiting.setdefault((minute, tenant), Slot()).merge(slot)
-            waiting.setdefault((minute, GLOBAL), Slot()).merge(self._capped(slot))
+            together = waiting.get((minute, GLOBAL))
+            if together is None:
+                together = waiting[minute, GLOBAL] = Slot()
+            self._merge_capped(together, slot)
+            known = waiting.get((minute, tenant))
+            if known is None:
+                waiting[minute, tenant] = slot  # the buffer has let go of it
+            else:
+                known.merge(slot)
         self._collect_own()
 
     def _collect_own(self) -> None:
@@ -104,26 +114,28 @@ class Flusher:
         key = (minute_of(time.time()), GLOBAL)
         self._shards.setdefault(shard_of(GLOBAL, self._store.shards), _Shard()).waiting.setdefault(key, Slot()).merge(slot)
 
-    def _capped(self, slot: Slot) -> Slot:
-        """The slot with the labels that all tenants together may have."""
-        renamed = {name: self._global_series(name) for name in (*slot.counters, *slot.amounts, *slot.distributions)}
-        if all(name == to for name, to in renamed.items()):
-            return slot
-        capped = Slot()
-        capped.members = slot.members
+    def _merge_capped(self, into: Slot, slot: Slot) -> None:
+        """Add a slot under the labels that all tenants together may have."""
         for name, times in slot.counters.items():
-            capped.count(renamed[name], times)
+            into.count(self._global_series(name), times)
         for name, (times, total) in slot.amounts.items():
-            capped.add(renamed[name], total, times)
+            into.add(self._global_series(name), total, times)
         for name, distribution in slot.distributions.items():
-            capped.merge_distribution(renamed[name], distribution)
-        return capped
+            into.merge_distribution(self._global_series(name), distribution)
+        for name, members in slot.members.items():
+            into.members.setdefault(name, set()).update(members)
 
     def _global_series(self, name: str) -> str:
+        known = self._renamed.get(name)
+        if known is not None:
+            return known
         code, *labels = name.split("\x1f")
-        if not labels or self._global_caps.admit(GLOBAL, code, tuple(labels)) is not None:
-            return name
-        return "\x1f".join((code, *overflowed(tuple(labels))))
+        renamed = name
+        if labels and self._global_caps.admit(GLOBAL, code, tuple(labels)) is None:
+            renamed = "\x1f".join((code, *overflowed(tuple(labels))))
+        if len(self._renamed) < _MAX_RENAMED:
+            self._renamed[name] = renamed
+        return renamed
 
     def _send_round(self) -> bool:
         """Send one numbered flush to every shard that has something; True when something was confirmed."""

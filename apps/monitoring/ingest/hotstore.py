@@ -248,14 +248,19 @@ def _integers(texts: Sequence[str]) -> Integers:
 
 def _flatten(records: Sequence[Record]) -> list[str | int]:
     """The records in the order that apply.lua takes them."""
+    candidates: dict[int, str] = {}
     flat: list[str | int] = []
     for minute, tenant, slot in records:
-        flat += (minute, str(uuid.uuid4()), tenant)
+        candidate = candidates.get(minute)
+        if candidate is None:
+            candidate = candidates[minute] = str(uuid.uuid4())
+        flat += (minute, candidate, tenant)
         for fields in (slot.sums(), slot.lows(), slot.highs()):
             start = len(flat)
             flat.append(0)
             for name, value in fields:
-                flat += (name, max(-MAX_INTEGER, min(MAX_INTEGER, value)))
+                flat.append(name)
+                flat.append(value if -MAX_INTEGER <= value <= MAX_INTEGER else MAX_INTEGER if value > 0 else -MAX_INTEGER)
             flat[start] = (len(flat) - start) // 2
         flat.append(len(slot.members))
         for series, members in slot.members.items():

@@ -35,8 +35,9 @@ class Distribution:
         self.sum += other.sum
         self.low = min(self.low, other.low)
         self.high = max(self.high, other.high)
+        buckets = self.buckets
         for bucket, count in other.buckets.items():
-            self.buckets[bucket] = self.buckets.get(bucket, 0) + count
+            buckets[bucket] = buckets.get(bucket, 0) + count
 
 
 class Slot:
