@@ -91,6 +91,18 @@ class TestTheFallback:
             sweep(clock())
         assert Notification.objects.filter(about=None).count() == 2
 
+    def test_a_copy_that_is_given_up_goes_nowhere_else(
+        self, hook: Channel, webhook: MakeChannel, receiver: Receiver, told: Told, clock: Clock
+    ) -> None:
+        other = webhook(receiver, "other", fallback=log_channel("third"))
+        Channel.objects.filter(pk=hook.pk).update(fallback=other)
+        told(hook)
+        receiver.always(faults.answers(404))
+        clock.passes(seconds=1)
+        deliver_channel(hook.pk, clock)
+        deliver_channel(other.pk, clock)
+        assert set(Notification.objects.values_list("channel__name", "status")) == {("hook", "dead"), ("other", "dead")}
+
     def test_what_began_there_ends_there(self, hook: Channel, receiver: Receiver, told: Told, clock: Clock) -> None:
         fired = alert(rule())
         told(hook, alerts=[fired])
@@ -162,6 +174,13 @@ class TestAChannelThatFails:
         self.fails(clock)
         failing.sweep(clock())
         assert self.said() == [("firing", "b")]
+
+    def test_when_all_fail_each_is_told_of_the_others_and_none_of_itself(self, others: list[Channel], clock: Clock) -> None:
+        Channel.objects.update(is_default=True, failing_since=clock() - timedelta(minutes=11))
+        failing.sweep(clock())
+        told = set(Notification.objects.values_list("about__name", "channel__name"))
+        names = set(Channel.objects.values_list("name", flat=True))
+        assert told == {(one, another) for one in names for another in names if one != another}
 
     def test_a_secret_that_cannot_be_read_hinders_nothing(self, others: list[Channel], clock: Clock) -> None:
         from django.db import connection
