@@ -14,12 +14,19 @@ from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect
 from django.template.loader import render_to_string
 from django.utils import timezone
+from django.utils.html import format_html, format_html_join
 
 from apps.monitoring.models import Channel, Notification
 from apps.monitoring.models.encrypted import SecretUnreadableError
 from apps.monitoring.notify import channels, circuit, outbox
 
 _DELIVERIES: Final = 20
+
+
+def _examples(which: str, more: str) -> str:
+    """What each kind wants, beside the field."""
+    kinds = [(kind, getattr(channels.get(kind), f"example_{which}")) for kind in channels.KINDS]
+    return format_html("{}{}", more, format_html_join("", "<br>{}: <code>{}</code>", kinds))
 
 
 class WriteOnlyTextarea(forms.Textarea):
@@ -37,12 +44,13 @@ class ChannelForm(forms.ModelForm):  # type: ignore[type-arg]
     new_secrets = forms.CharField(
         required=False,
         widget=WriteOnlyTextarea(attrs={"rows": 2, "autocomplete": "off", "spellcheck": "false"}),
-        help_text='JSON such as {"secret": "whsec_…"} or {"dsn": "https://…"}; empty keeps what is stored, {} removes it.',
+        help_text=_examples("secrets", "Empty keeps what is stored, {} removes it."),
     )
 
     class Meta:
         model = Channel
         fields = ("name", "kind", "config", "enabled", "is_default", "fallback", "fallback_after_minutes")
+        help_texts = {"config": _examples("config", "In JSON, by kind:")}
 
     def clean_config(self) -> dict[str, Any]:
         """An object; nothing is an empty one."""

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 from django.contrib import admin, messages
 from django.contrib.admin.filters import RelatedFieldListFilter
 from django.db.models import QuerySet
 from django.http import HttpRequest
+from django.utils.html import format_html
 
 from apps.monitoring.admin.readonly import ReadOnlyAdmin
 from apps.monitoring.models import Channel, Notification
@@ -32,6 +34,15 @@ class NotificationAdmin(ReadOnlyAdmin):
     list_filter = ("status", "kind", ("channel", ByChannel))
     date_hierarchy = "created_at"
     actions = ("send_again",)
+    exclude = ("payload",)
+    readonly_fields = ("said",)
+
+    @admin.display(description="payload")
+    def said(self, row: Notification) -> str:
+        """Without the link that acknowledges: it is for those who were told, and a look at this page needs less."""
+        links = row.payload.get("links", {})
+        shown = {**row.payload, "links": {name: url for name, url in links.items() if name != "acknowledge"}}
+        return format_html("<pre>{}</pre>", json.dumps(shown, indent=2, ensure_ascii=False))
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Notification]:
         """With what a line shows, and without any secret."""

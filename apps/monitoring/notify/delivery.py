@@ -145,9 +145,10 @@ def _record(row: Notification, outcome: Outcome, now: datetime, report: Report) 
     """Store how the attempt ended; returns the seconds to the next one when there is one."""
     match outcome:
         case Delivered(receipt):
-            _finish(row, Notification.Status.DELIVERED, "", now, receipt)
-            circuit.worked(row.channel_id, now)
-            fallback.end_there_too(row)
+            with transaction.atomic():
+                _finish(row, Notification.Status.DELIVERED, "", now, receipt)
+                circuit.worked(row.channel_id, now)
+                fallback.end_there_too(row)
             recorder.note("notifications_delivered")
             report.delivered += 1
             return None

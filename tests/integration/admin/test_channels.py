@@ -118,6 +118,11 @@ def test_a_channel_can_be_deleted_with_what_was_sent_to_it(admin_client: Client,
 
 
 class TestThePage:
+    def test_it_says_what_each_kind_wants(self, admin_client: Client) -> None:
+        shown = page(admin_client, "channel/add/")
+        for example in ("smtp+tls://", "xoxb-", "routing_key", "whsec_", "shop.alerts.page_duty"):
+            assert example in shown
+
     def test_it_shows_what_became_of_the_last_notifications_and_runs_none_of_it(
         self, admin_client: Client, webhook: Channel
     ) -> None:

@@ -36,3 +36,11 @@ def test_the_list_is_narrowed_by_channel(admin_client: Client, webhook: Channel)
     narrowed = page(admin_client, f"notification/?channel__id__exact={other.pk}")
     assert "the journal is full" in narrowed
     assert "it said no to the hook" not in narrowed
+
+
+def test_its_page_shows_what_was_said_without_the_link_that_acknowledges(admin_client: Client, webhook: Channel) -> None:
+    said = {"rule": {"name": "<b>p95</b>"}, "links": {"runbook": "https://runbooks.example", "acknowledge": "https://a-key"}}
+    shown = page(admin_client, f"notification/{announce(None, webhook, payload=said).pk}/change/")
+    assert "https://runbooks.example" in shown
+    assert "&lt;b&gt;p95" in shown
+    assert "a-key" not in shown

@@ -216,6 +216,7 @@ class Raising:
 
     kind = "raising"
     hears_acknowledgement = False
+    example_config = example_secrets = "{}"
 
     def problems(self, config: Mapping[str, Any], secrets: Mapping[str, Any]) -> list[str]:
         return []

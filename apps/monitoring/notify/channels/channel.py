@@ -16,6 +16,9 @@ class ChannelHandler(Protocol):
     kind: str
     hears_acknowledgement: bool
     """Whether it is told that somebody looks after an alert."""
+    example_config: str
+    """In JSON, for whoever makes a channel."""
+    example_secrets: str
 
     def problems(self, config: Mapping[str, Any], secrets: Mapping[str, Any]) -> list[str]:
         """Why a channel with this configuration cannot work; empty when it can."""

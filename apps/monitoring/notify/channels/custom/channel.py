@@ -38,6 +38,8 @@ class CustomChannel:
 
     kind = "custom"
     hears_acknowledgement = False
+    example_config = '{"path": "shop.alerts.page_duty"}'
+    example_secrets = "{}"
 
     def problems(self, config: Mapping[str, Any], secrets: Mapping[str, Any]) -> list[str]:  # noqa: ARG002
         """A path that MONITORING_CUSTOM_HANDLERS does not name, or that leads to no function of three arguments."""

@@ -34,6 +34,8 @@ class EmailChannel:
 
     kind = "email"
     hears_acknowledgement = False
+    example_config = '{"to": ["ops@example.com"]}'
+    example_secrets = '{"url": "smtp+tls://user:password@host:587"}'
 
     def problems(self, config: Mapping[str, Any], secrets: Mapping[str, Any]) -> list[str]:
         """Addresses that are none."""

@@ -20,6 +20,8 @@ class LogChannel:
 
     kind = "log"
     hears_acknowledgement = False
+    example_config = "{}"
+    example_secrets = "{}"
 
     def problems(self, config: Mapping[str, Any], secrets: Mapping[str, Any]) -> list[str]:  # noqa: ARG002
         """None."""

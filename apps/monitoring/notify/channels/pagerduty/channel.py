@@ -37,6 +37,8 @@ class PagerDutyChannel:
 
     kind = "pagerduty"
     hears_acknowledgement = True
+    example_config = "{}"
+    example_secrets = '{"routing_key": "…"}'
 
     def problems(self, config: Mapping[str, Any], secrets: Mapping[str, Any]) -> list[str]:
         """A routing key that is none, an address that may not be reached."""

@@ -29,6 +29,8 @@ class SentryChannel:
 
     kind = "sentry"
     hears_acknowledgement = False
+    example_config = '{"environment": "production"}'
+    example_secrets = '{"dsn": "https://key@sentry.example.com/1"}'
 
     def problems(self, config: Mapping[str, Any], secrets: Mapping[str, Any]) -> list[str]:  # noqa: ARG002
         """A DSN that is none."""

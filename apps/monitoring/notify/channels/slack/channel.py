@@ -35,6 +35,8 @@ class SlackChannel:
 
     kind = "slack"
     hears_acknowledgement = True
+    example_config = '{"channel": "#ops"}'
+    example_secrets = '{"token": "xoxb-…"}'
 
     def problems(self, config: Mapping[str, Any], secrets: Mapping[str, Any]) -> list[str]:
         """Neither or both of token and URL, a channel that is none, an address that may not be reached."""

@@ -27,6 +27,8 @@ class WebhookChannel:
 
     kind = "webhook"
     hears_acknowledgement = False
+    example_config = '{"url": "https://example.com/hook"}'
+    example_secrets = '{"secret": "whsec_…"}'
 
     def problems(self, config: Mapping[str, Any], secrets: Mapping[str, Any]) -> list[str]:
         """An address that may not be reached, a secret that is none."""
