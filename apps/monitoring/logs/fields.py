@@ -88,19 +88,21 @@ def exception(value: object, redactor: Redactor) -> Json:
 
 def details(value: object, redactor: Redactor) -> Json:
     """Whatever the caller finds worth saying, nested as it likes; in mode `none` without any text."""
-    if redactor.mode is ContentMode.NONE:
-        return plain(_mapping(value), lambda _: LEFT_OUT, redactor.short)
-    return plain(_mapping(value), redactor.short, redactor.short)
+    text = (lambda _: LEFT_OUT) if redactor.mode is ContentMode.NONE else redactor.short
+    shown = plain(_mapping(value), text, redactor.short)
+    if not isinstance(shown, dict):  # it raised when it was looked at
+        raise TypeError(type(value).__name__)
+    return shown
 
 
 def trace(value: object, redactor: Redactor) -> Json:
     """A trace id: 32 hexadecimal digits."""
-    return f"{value:032x}" if type(value) is int else name(value, redactor)
+    return f"{value:032x}" if type(value) is int and 0 <= value < 1 << 128 else name(value, redactor)
 
 
 def span(value: object, redactor: Redactor) -> Json:
     """A span id: 16 hexadecimal digits."""
-    return f"{value:016x}" if type(value) is int else name(value, redactor)
+    return f"{value:016x}" if type(value) is int and 0 <= value < 1 << 64 else name(value, redactor)
 
 
 def _failure(item: object, redactor: Redactor) -> Json:
