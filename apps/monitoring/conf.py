@@ -31,6 +31,8 @@ class Conf:
     """How long after its end a minute stays open for what is still in the writers' buffers."""
     notify_max_age_seconds: int = 900
     """Minutes older than this when they are judged go to the history but notify nobody."""
+    read_cache_seconds: float = 1.0
+    """How old an answer of the API or the dashboard may be; 0 computes each one."""
     retention_minute_days: int = 35
     """Days that rows of one minute are kept; longer where the window of a rule needs them."""
     retention_hour_days: int = 180

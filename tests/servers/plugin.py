@@ -8,6 +8,8 @@ from tests.servers.throwaway import Servers
 
 servers = Servers.start()
 os.environ.update(servers.environment())
+# A test sees what it did a moment ago; the cache has tests of its own.
+os.environ["MONITORING_READ_CACHE_SECONDS"] = "0"
 
 
 def pytest_unconfigure() -> None:

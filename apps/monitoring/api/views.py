@@ -17,8 +17,7 @@ from apps.monitoring import status
 from apps.monitoring.api import problem
 from apps.monitoring.api.serializers import PARTS, READINESS, SUMMARY, HealthSerializer, ProblemSerializer
 from apps.monitoring.api.tenancy import visible
-from apps.monitoring.query import window
-from apps.monitoring.query.summary import summary
+from apps.monitoring.query import summary, window
 
 _PROBLEMS: Final = {(code, problem.MEDIA_TYPE): ProblemSerializer for code in (400, 401, 403, 404, 503)}
 
@@ -43,7 +42,7 @@ class SummaryView(APIView):
         query = request.query_params
         tenant = visible(request, query.get("tenant"))
         start, end = window.parse(query.get("window"), query.get("from"), query.get("to"), timezone.now())
-        return Response(summary(tenant, start, end))
+        return Response(summary.shared(tenant, start, end))
 
 
 class OpenView(APIView):

@@ -71,10 +71,25 @@ def merge(sketches: Iterable[bytes]) -> bytes:
         else:
             registers = np.frombuffer(sketch, dtype=np.uint8, offset=1)
             dense = registers if dense is None else np.maximum(dense, registers)
-    members = np.unique(np.concatenate(sparse)) if sparse else np.empty(0, dtype=np.uint64)
-    if dense is None:
-        return encode(members)
-    return _DENSE + np.maximum(dense, _registers(members)).tobytes()
+    if dense is None and not _more_than_exact(sparse):
+        return encode(np.concatenate(sparse) if sparse else np.empty(0, dtype=np.uint64))
+    # The same member twice changes no register, so nothing has to be sorted.
+    registers = _registers(np.concatenate(sparse)) if sparse else np.zeros(_REGISTERS, dtype=np.uint8)
+    return _DENSE + (registers if dense is None else np.maximum(dense, registers)).tobytes()
+
+
+def _more_than_exact(sparse: list[Hashes]) -> bool:
+    """Whether there are too many different members to keep; looks only at as many as it takes to know."""
+    seen = np.empty(0, dtype=np.uint64)
+    waiting: list[Hashes] = []
+    for members in sparse:
+        waiting.append(members)
+        if sum(map(len, waiting)) > EXACT:
+            seen = np.unique(np.concatenate([seen, *waiting]))
+            waiting = []
+            if seen.size > EXACT:
+                return True
+    return bool(np.unique(np.concatenate([seen, *waiting])).size > EXACT)
 
 
 def count(sketch: bytes) -> int:

@@ -14,9 +14,8 @@ from django.utils import timezone
 from django.views.decorators.cache import never_cache
 
 from apps.monitoring.dashboard import panels
-from apps.monitoring.query import series, window
+from apps.monitoring.query import cache, series, summary, window
 from apps.monitoring.query.errors import QueryError, UnknownTenantError
-from apps.monitoring.query.summary import summary
 
 WINDOWS: Final = ("5m", "15m", "1h", "6h", "24h")
 _WINDOW: Final = "15m"
@@ -78,8 +77,11 @@ def _read(tenant: str | None, chosen: str) -> tuple[dict[str, Any], int]:
     start, end = window.parse(chosen, None, None, now)
     try:
         numbers = {
-            "summary": summary(tenant, start, end),
-            "points": series.per_minute(tenant, start, end),
+            "summary": summary.shared(tenant, start, end),
+            "points": cache.once(
+                ("points", tenant, start.replace(second=0, microsecond=0), chosen),
+                lambda: series.per_minute(tenant, start, end),
+            ),
             "firing": panels.firing(tenant),
             "history": panels.history(tenant),
             "tenants": panels.tenants(),

@@ -5,11 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from types import MappingProxyType
+from typing import Final
 
 import redis
 from django.db import connection, transaction
 
-from apps.monitoring.catalogue import DISTINCT, USER_PREFIX
+from apps.monitoring.catalogue import DISTINCT, METRICS, USER_PREFIX, Kind
 from apps.monitoring.core import histogram, merging, series
 from apps.monitoring.core.cell import Cell
 from apps.monitoring.core.clock import to_minute
@@ -22,6 +24,9 @@ from apps.monitoring.query.errors import HotStoreUnavailableError
 from apps.monitoring.query.rows import Merged
 from apps.monitoring.rollup import floors, periods
 from apps.monitoring.rollup.cells import Cells, cells_of, merge
+
+_DATA: Final = (Kind.HISTOGRAM, Kind.DISTINCT)
+_KINDS: Final = MappingProxyType({name: metric.kind for name, metric in METRICS.items()})
 
 Live = list[tuple[Batch, Held]]
 
@@ -62,7 +67,7 @@ def read_steps(tenant: str, start: int, end: int, step: int, metrics: Sequence[s
     found: dict[int, Cells] = {}
     with _reading(tenant, start, end, store, metrics) as seen:
         stretches = seen.stored.stretches(seen.start, seen.end, coarsest)
-        merged = list(rows.read(list(seen.names), stretches, step))
+        merged = rows.read(list(seen.names), _with_data(seen.names), stretches, step)
     for one, cell in zip(merged, _cells(merged, seen.names), strict=True):
         found.setdefault(one.start, {})[seen.names[one.series]] = cell
     for batch, held in seen.live:
@@ -136,8 +141,13 @@ def _repeatable_read() -> None:
 
 
 def _stored(names: dict[int, SeriesKey], stretches: Sequence[Stretch]) -> Cells:
-    merged = list(rows.read(list(names), stretches))
+    merged = rows.read(list(names), _with_data(names), stretches)
     return {names[one.series]: cell for one, cell in zip(merged, _cells(merged, names), strict=True)}
+
+
+def _with_data(names: dict[int, SeriesKey]) -> list[int]:
+    """The series that have a histogram or a sketch; those of the users' own may have."""
+    return [number for number, name in names.items() if _KINDS.get(name.metric, Kind.HISTOGRAM) in _DATA]
 
 
 def _cells(merged: Sequence[Merged], names: dict[int, SeriesKey]) -> list[Cell]:

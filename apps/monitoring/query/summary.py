@@ -10,7 +10,7 @@ from apps.monitoring.core.clock import SECONDS, isoformat, minute_of
 from apps.monitoring.core.series import GLOBAL
 from apps.monitoring.core.summary import summarize
 from apps.monitoring.ingest.hotstore import HotStore
-from apps.monitoring.query import source
+from apps.monitoring.query import cache, source
 from apps.monitoring.query.errors import UnknownTenantError
 
 
@@ -33,3 +33,9 @@ def summary(tenant: str | None, start: datetime, end: datetime) -> dict[str, Any
         "complete_until": None if reading.complete_until is None else isoformat(reading.complete_until),
         **summarize(reading.cells),
     }
+
+
+def shared(tenant: str | None, start: datetime, end: datetime) -> dict[str, Any]:
+    """The same for those who poll: a second old at most, and computed once for all who ask meanwhile. Not to be changed."""
+    first, last = minute_of(start.timestamp()), math.ceil(end.timestamp() / SECONDS)
+    return cache.once(("summary", tenant, first, last), lambda: summary(tenant, start, end))

@@ -1,0 +1,87 @@
+"""Answers that many ask for at once are computed once: a short-lived cache of this process, with single flight."""
+
+from __future__ import annotations
+
+import os
+import threading
+import time
+from collections.abc import Callable, Hashable
+from typing import Any, Final, TypeVar
+
+from apps.monitoring.conf import conf
+
+Answer = TypeVar("Answer")
+
+_MOST: Final = 512
+"""Answers kept at once; with more the oldest go."""
+_PATIENCE_SECONDS: Final = 30.0
+
+
+class _Flight:
+    """One computation: under way, and then its answer or its error."""
+
+    __slots__ = ("answer", "began", "error", "landed")
+
+    def __init__(self) -> None:
+        self.began = time.monotonic()
+        self.landed = threading.Event()
+        self.answer: Any = None
+        self.error: Exception | None = None
+
+
+_lock = threading.Lock()
+_flights: dict[Hashable, _Flight] = {}
+
+
+def once(key: Hashable, compute: Callable[[], Answer]) -> Answer:
+    """The answer of ``compute``, or the one that somebody asked for under the same key a moment ago.
+
+    The key has to name the tenant. Who asks while it is computed waits for that answer, or gets its error; an error is
+    not kept. What comes out is shared: nobody may change it. Raises what ``compute`` raises.
+    """
+    seconds = conf().read_cache_seconds
+    if not seconds:
+        return compute()
+    with _lock:
+        found = _flights.get(key)
+        mine = found is None or (found.landed.is_set() and time.monotonic() - found.began >= seconds)
+        if mine:
+            _flights.pop(key, None)
+            found = _flights[key] = _Flight()
+            while len(_flights) > _MOST:
+                del _flights[next(iter(_flights))]
+    assert found is not None  # noqa: S101 - made above
+    if mine:
+        return _fly(key, found, compute)
+    if not found.landed.wait(_PATIENCE_SECONDS):
+        return compute()
+    if found.error is not None:
+        raise found.error
+    answer: Answer = found.answer
+    return answer
+
+
+def _fly(key: Hashable, flight: _Flight, compute: Callable[[], Answer]) -> Answer:
+    try:
+        flight.answer = compute()
+    except BaseException as error:
+        # Of an interrupted thread the others learn that they have to see for themselves.
+        flight.error = error if isinstance(error, Exception) else TimeoutError("whoever computed the answer was interrupted")
+        with _lock:
+            if _flights.get(key) is flight:
+                del _flights[key]
+        raise
+    finally:
+        flight.landed.set()
+    answer: Answer = flight.answer
+    return answer
+
+
+def _begin_anew() -> None:
+    """In a forked child: whoever was computing is not here."""
+    global _lock  # noqa: PLW0603 - it may be taken by a thread that the child does not have
+    _lock = threading.Lock()
+    _flights.clear()
+
+
+os.register_at_fork(after_in_child=_begin_anew)
