@@ -49,12 +49,16 @@ def redact(text: str) -> str:
     if _LONG_WORD.search(text) is not None:
         text = _IN_ADDRESS.sub(SECRET, text)
         text = _KNOWN.sub(_with_digit, text)
-        text = _JWT.sub(SECRET, text)
-    lower = text.lower()
-    if has_any(lower, _SCHEMES):
-        text = _AUTHORIZATION.sub(_value_with_digit, text)
+        if "eyJ" in text:
+            text = _JWT.sub(SECRET, text)
+        lower = text.lower()
+        if has_any(lower, _SCHEMES):
+            text = _AUTHORIZATION.sub(_value_with_digit, text)
+    else:
+        lower = text.lower()
     if has_any(lower, _WORDS):
-        text = _ASSIGNED.sub(_value_like_a_secret, text)
+        if ":" in text or "=" in text:
+            text = _ASSIGNED.sub(_value_like_a_secret, text)
         text = _SPOKEN.sub(_value_with_digit, text)
     return text
 

@@ -28,29 +28,27 @@ class Renderer:
     def __init__(self, redactor: Redactor, form: Format) -> None:
         self._redactor = redactor
         self._form = form
-        self._quick = Quick(redactor)
+        self._quick = Quick(redactor).line
 
     def __call__(self, event: Event) -> bytes:
         """One line with its end. What makes it too long is left out by name, the longest first."""
         event_type, tenant_id, handed_over, timestamp, arguments = event
         when = handed_over if timestamp is None else _moment(timestamp, handed_over)
-        return self._plain(event_type, when, tenant_id, arguments) or self._odd(event_type, when, tenant_id, arguments)
-
-    def _plain(self, event_type: str, when: float, tenant_id: str, arguments: Mapping[str, Any]) -> bytes | None:
         try:
-            line = self._quick.line(event_type, when, tenant_id, arguments)
-            data = b"" if line is None else self._form(line)
-        except Exception:  # any value that is not what it seems: `events.line` looks more closely
-            return None
-        return data + b"\n" if 0 < len(data) < MAX_BYTES else None
+            line = self._quick(event_type, when, tenant_id, arguments)
+            if line is not None:
+                data = self._form(line)
+                if len(data) <= MAX_BYTES:
+                    return data
+        except Exception:  # noqa: S110 - any value that is not what it seems: it is looked at more closely next
+            pass
+        return self._odd(event_type, when, tenant_id, arguments)
 
     def _odd(self, event_type: str, when: float, tenant_id: str, arguments: Mapping[str, Any]) -> bytes:
         said = events.line(event_type, when, tenant_id, arguments, self._redactor)
         line = {name: plain(value) for name, value in said.items()}
         data = self._form(line)
-        if len(data) >= MAX_BYTES:
-            data = self._shortened(line)
-        return data + b"\n"
+        return data if len(data) <= MAX_BYTES else self._shortened(line)
 
     def _shortened(self, line: dict[str, Json]) -> bytes:
         line["tenant_id"] = str(line["tenant_id"])[:_LONGEST_TENANT]
@@ -62,7 +60,7 @@ class Renderer:
             del line[name]
             left_out.append(name)
             data = self._form({**line, "left_out": left_out})
-            if len(data) < MAX_BYTES:
+            if len(data) <= MAX_BYTES:
                 return data
         return self._form({**line, "left_out": left_out})
 

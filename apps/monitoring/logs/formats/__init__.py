@@ -1,4 +1,4 @@
-"""From a line's fields to its bytes, one module a format. Each line is one line.
+"""From a line's fields to its bytes, one module a format. Each gives one line with its end.
 
 A format raises for a value that it cannot hold; `plain` makes one of it that all of them can.
 """

@@ -18,9 +18,8 @@ def console_line(fields: Mapping[str, Any]) -> bytes:
     event = {_RENAMED.get(name, name): value for name, value in fields.items() if name not in _HEAD}
     event.update(timestamp=fields["timestamp"], level=str(fields["level"]).lower(), event=fields["message"])
     shown = _renderer(None, "info", event)
-    return "".join(character if character.isprintable() else _escaped(character) for character in shown).encode(
-        "utf-8", "replace"
-    )
+    printable = "".join(character if character.isprintable() else _escaped(character) for character in shown)
+    return printable.encode("utf-8", "replace") + b"\n"
 
 
 def _escaped(character: str) -> str:

@@ -34,7 +34,7 @@ _ERRORS: Final = ("exception", "error")
 
 
 def ecs_line(fields: Mapping[str, Any]) -> bytes:
-    """One JSON object without a line break."""
+    """One JSON object and the end of the line."""
     shown: dict[str, Any] = {
         "@timestamp": fields["timestamp"],
         "log.level": str(fields["level"]).lower(),

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Final
 
 import orjson
 
+_OPTIONS: Final = orjson.OPT_STRICT_INTEGER | orjson.OPT_APPEND_NEWLINE
+
 
 def json_line(fields: Mapping[str, object]) -> bytes:
-    """One JSON object without a line break. Raises TypeError for what JSON cannot hold, integers over 53 bits included."""
-    return orjson.dumps(fields, option=orjson.OPT_STRICT_INTEGER)
+    """One JSON object and the end of the line. Raises TypeError for what JSON cannot hold, integers over 53 bits included."""
+    return orjson.dumps(fields, option=_OPTIONS)
