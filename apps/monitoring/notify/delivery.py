@@ -79,10 +79,10 @@ def due_channels(now: datetime) -> list[int]:
 
 
 def _due(now: datetime) -> QuerySet[Notification]:
-    """Pending, its time has come, nobody has it, and nothing older of the same rule waits on the same channel."""
+    """Pending, its time has come, nobody has it, and nothing older of the same matter waits on the same channel."""
     older = Notification.objects.filter(
+        Q(rule=OuterRef("rule")) | Q(about=OuterRef("about")),
         channel=OuterRef("channel"),
-        rule=OuterRef("rule"),
         status=Notification.Status.PENDING,
         created_at__lt=OuterRef("created_at"),
     )

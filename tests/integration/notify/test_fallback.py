@@ -160,6 +160,25 @@ class TestAChannelThatFails:
             failing.sweep(clock())
         assert [kind for kind, _ in self.said()] == ["firing"] * 3 + ["resolved"] * 3
 
+    def test_the_end_does_not_overtake_the_beginning(
+        self, hook: Channel, webhook: MakeChannel, receiver: Receiver, clock: Clock
+    ) -> None:
+        other = webhook(receiver, "other", is_default=True)
+        Channel.objects.filter(pk=hook.pk).update(fallback=None)
+        self.fails(clock)
+        failing.sweep(clock())
+        clock.passes(seconds=1)
+        receiver.will(faults.answers(500))
+        deliver_channel(other.pk, clock)
+        Channel.objects.filter(name="other").update(failing_since=None)
+        self.works()
+        failing.sweep(clock())
+        deliver_channel(other.pk, clock)
+        assert receiver.arrivals() == []
+        clock.passes(minutes=1)
+        deliver_channel(other.pk, clock)
+        assert [arrival.body["kind"] for arrival in receiver.arrivals()] == ["firing", "resolved"]
+
     def test_one_that_comes_and_goes_is_told_once_an_hour(self, others: list[Channel], clock: Clock) -> None:
         for _ in range(12):
             self.fails(clock)
