@@ -171,7 +171,7 @@ def _history(now: int) -> None:
         with transaction.atomic():
             periods.touch(Period(Resolution.HOUR, shard, now // HOUR * HOUR))  # the hour under way
     with connection.cursor() as cursor:
-        cursor.execute("VACUUM ANALYZE monitoring_metricsnapshot")
+        cursor.execute("VACUUM ANALYZE monitoring_metricsnapshot, monitoring_series")
 
 
 def _reading(now: int, tenants: int) -> Iterator[dict[str, Any]]:
@@ -192,7 +192,7 @@ def _reading(now: int, tenants: int) -> Iterator[dict[str, Any]]:
 
     def rule() -> Any:
         slow = Rule(name="r", metric="response_time", statistic="p95", operator="gt", threshold=1.0)
-        return Windows(now - generator.randrange(1, 20) - HOUR).measure(slow)
+        return Windows(now // HOUR * HOUR - generator.randrange(1, 50)).measure(slow)
 
     for name, read, target in (
         ("1 h, one tenant", summaries(TENANT, HOUR), None),

@@ -12,6 +12,7 @@ from typing import IO, Any, Final
 import orjson
 
 _GZIP: Final = b"\x1f\x8b"
+_CHUNK: Final = 1 << 20
 _LISTS: Final = ("llm_calls", "knowledge_searches", "errors")
 
 
@@ -47,6 +48,15 @@ def read(path: Path) -> Iterator[Line | Broken]:
     except (OSError, EOFError) as error:
         msg = f"the recording {path} cannot be read: {error}"
         raise RecordingError(msg) from error
+
+
+def count(path: Path) -> int | None:
+    """How many lines there are, for a progress bar; None when the file cannot be read to its end, which `read` tells."""
+    try:
+        with _open(path) as file:
+            return sum(chunk.count(b"\n") for chunk in iter(lambda: file.read(_CHUNK), b""))
+    except (OSError, EOFError):
+        return None
 
 
 def _open(path: Path) -> IO[bytes]:

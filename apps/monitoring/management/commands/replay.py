@@ -12,15 +12,17 @@ from typing import Any, Final
 from django.core.management.base import CommandError, CommandParser
 from tqdm import tqdm
 
+from apps.monitoring.conf import conf
 from apps.monitoring.core.clock import minute_of
+from apps.monitoring.core.resolution import Resolution
 from apps.monitoring.core.values import MAX_FUTURE_SECONDS, MAX_PAST_SECONDS
 from apps.monitoring.ingest.hotstore import HotStore
 from apps.monitoring.ingest.recorder import flush_now
 from apps.monitoring.management.command import MonitoringCommand
 from apps.monitoring.query import window
 from apps.monitoring.replay.player import play
-from apps.monitoring.replay.recording import Broken, Line, read
-from apps.monitoring.rollup import locks, shards
+from apps.monitoring.replay.recording import Broken, Line, count, read
+from apps.monitoring.rollup import locks, retention, shards
 
 _FLUSH_SECONDS: Final = 60.0
 _SHOWN: Final = 20
@@ -67,16 +69,19 @@ class Command(MonitoringCommand):
             "start": datetime.fromtimestamp(start, UTC).isoformat(),
             "seconds": round(seconds, 3),
             "interactions_per_second": round(played / seconds) if seconds else None,
+            **_note(start),
         }
 
     def _play(self, path: Path, start: float, speed: float | None) -> tuple[int, list[Broken]]:
         broken: list[Broken] = []
-        lines: Iterator[Line | Broken] = (_judged(line, start) for line in read(path))
+        oldest = time.time() - conf().retention_day_days * 86_400
+        lines: Iterator[Line | Broken] = (_judged(line, start, oldest) for line in read(path))
         if speed is not None:
             # Lines stand in the order of their runs; real time needs the order of their ends.
             lines = iter(sorted(lines, key=lambda line: line.ended_ms if isinstance(line, Line) else -1.0))
         played = 0
-        for line in tqdm(_paced(lines, speed), desc="replay", unit=" interactions", disable=None):
+        told = tqdm(_paced(lines, speed), desc="replay", unit=" interactions", total=count(path), disable=None)
+        for line in told:
             if isinstance(line, Broken):
                 broken.append(line)
                 self.stderr.write(f"line {line.number} is skipped: {line.reason}")
@@ -94,12 +99,24 @@ class Command(MonitoringCommand):
         return 1 if result["broken_lines"] else 0
 
 
-def _judged(line: Line | Broken, start: float) -> Line | Broken:
-    """A line that ends where nothing can be counted is broken."""
-    now = time.time()
-    if isinstance(line, Broken) or now - MAX_PAST_SECONDS <= start + line.ended_ms / 1_000 <= now + MAX_FUTURE_SECONDS:
+def _note(start: float) -> dict[str, str]:
+    """What becomes of a recording that begins before the minutes that are kept."""
+    days = retention.kept_days(Resolution.MINUTE)
+    if start >= time.time() - days * 86_400:
+        return {}
+    return {"note": f"minutes over {days} days back are dropped once they are judged; hours and days stay (docs/rollup.md)"}
+
+
+def _judged(line: Line | Broken, start: float, oldest: float) -> Line | Broken:
+    """A line that ends where nothing can be counted, or is not kept, is broken."""
+    if isinstance(line, Broken):
         return line
-    return Broken(line.number, "it ends over ten years back, or in the future")
+    now, ended = time.time(), start + line.ended_ms / 1_000
+    if not now - MAX_PAST_SECONDS <= ended <= now + MAX_FUTURE_SECONDS:
+        return Broken(line.number, "it ends over ten years back, or in the future")
+    if ended < oldest:
+        return Broken(line.number, f"it ends {(now - ended) / 86_400:.0f} days back; see MONITORING_RETENTION_DAY_DAYS")
+    return line
 
 
 def _speed(text: str) -> float | None:
