@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import environ
 from django.core.exceptions import ImproperlyConfigured
@@ -182,4 +183,16 @@ LOGGING = {
 if SENTRY_DSN:
     import sentry_sdk
 
-    sentry_sdk.init(dsn=SENTRY_DSN, send_default_pii=False, max_request_body_size="never", include_local_variables=False)
+    def _redacted(event: Any, hint: Any) -> Any:
+        # Late: what redacts is configured by these settings.
+        from apps.monitoring.logs.sentry import before_send
+
+        return before_send(event, hint)
+
+    sentry_sdk.init(
+        dsn=SENTRY_DSN,
+        send_default_pii=False,
+        max_request_body_size="never",
+        include_local_variables=False,
+        before_send=_redacted,
+    )

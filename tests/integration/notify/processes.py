@@ -1,13 +1,16 @@
-"""Processes of the product on the database of this test."""
+"""Processes and threads of the product on the database of this test."""
 
 from __future__ import annotations
 
 import os
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 from django.db import connection
 
@@ -47,3 +50,32 @@ def eventually(check: Callable[[], object], seconds: float = 30.0) -> None:
     while not check():
         assert time.monotonic() < deadline, f"not within {seconds:.0f} s"
         time.sleep(0.02)
+
+
+def at_once(*runs: Callable[[], Any], when: Callable[[], bool] = lambda: True) -> list[Any]:
+    """Run each in a thread of its own, all but the first as soon as the condition holds; what they return."""
+    results: list[Any] = [None] * len(runs)
+    failures: list[BaseException] = []
+    ready = threading.Event()
+
+    def run(number: int) -> None:
+        try:
+            assert number == 0 or ready.wait(20)
+            results[number] = runs[number]()
+        except BaseException as error:
+            failures.append(error)
+        finally:
+            connection.close()
+
+    threads = [threading.Thread(target=run, args=(number,)) for number in range(len(runs))]
+    for thread in threads:
+        thread.start()
+    deadline = datetime.now(UTC) + timedelta(seconds=20)
+    while not when() and datetime.now(UTC) < deadline and threads[0].is_alive():
+        threads[0].join(0.01)
+    ready.set()
+    for thread in threads:
+        thread.join()
+    if failures:
+        raise failures[0]
+    return results

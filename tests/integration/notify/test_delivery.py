@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Mapping, Sequence
-from datetime import UTC, datetime, timedelta
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
@@ -12,6 +13,7 @@ from django.db import connection, transaction
 from pytest_django import Settings
 
 from apps.monitoring.core.lifecycle import Notice
+from apps.monitoring.ingest import recorder
 from apps.monitoring.models import Channel, Notification
 from apps.monitoring.notify import channels, delivery, outbox
 from apps.monitoring.notify.channels.outcome import Outcome, Rejected
@@ -19,7 +21,7 @@ from apps.monitoring.notify.delivery import Report, deliver_channel, due_channel
 from apps.monitoring.notify.message import Message
 from apps.monitoring.notify.thread import Thread
 from tests.integration.notify.conftest import SECRET, Clock, MakeChannel, Told, fresh
-from tests.integration.notify.processes import eventually
+from tests.integration.notify.processes import at_once, eventually
 from tests.integration.notify.rows import MINUTE
 from tests.sinks import faults
 from tests.sinks.mailbox import Mailbox
@@ -47,6 +49,21 @@ class TestDelivered:
         deliver_channel(channel.pk, clock)
         assert deliver_channel(channel.pk, clock) == Report()
         assert len(receiver.attempts) == 1
+
+    def test_what_befalls_it_is_counted(self, webhook: MakeChannel, receiver: Receiver, told: Told, clock: Clock) -> None:
+        counters = recorder.recorder().flusher.counters
+        before = Counter(counters)
+        channel = webhook(receiver)
+        told(channel)
+        told(channel, minute=MINUTE + 1)
+        receiver.will(faults.answers(500), faults.none, faults.answers(404))
+        deliver_channel(channel.pk, clock)
+        clock.passes(minutes=1)
+        deliver_channel(channel.pk, clock)
+        news = {name: number - before[name] for name, number in counters.items() if name.startswith("notifications_")}
+        assert {name: number for name, number in news.items() if number} == {
+            "notifications_delivered": 1, "notifications_retried": 1, "notifications_given_up": 1,
+        }  # fmt: skip
 
     def test_the_channel_remembers_when_it_last_worked(
         self, webhook: MakeChannel, receiver: Receiver, told: Told, clock: Clock
@@ -289,7 +306,7 @@ class TestSideBySide:
     ) -> None:
         channel = webhook(receiver)
         rows = [told(channel, name=f"rule-{n}") for n in range(20)]
-        reports = _at_once(*[lambda: deliver_channel(channel.pk)] * 4)
+        reports = at_once(*[lambda: deliver_channel(channel.pk)] * 4)
         assert sum(report.delivered for report in reports) == 20
         assert receiver.ids() == [str(row.pk) for row in rows]
 
@@ -307,7 +324,7 @@ class TestSideBySide:
                 eventually(_somebody_waits_for_a_lock)
             return mine
 
-        assert _at_once(slow, lambda: delivery._claim(channel.pk, clock()), when=claimed.is_set) == [row, None]
+        assert at_once(slow, lambda: delivery._claim(channel.pk, clock()), when=claimed.is_set) == [row, None]
 
     def test_a_channel_that_hangs_does_not_delay_another(self, webhook: MakeChannel, receiver: Receiver, told: Told) -> None:
         with Receiver() as stuck:
@@ -322,7 +339,7 @@ class TestSideBySide:
                 stuck.released.set()
                 return report
 
-            reports = _at_once(lambda: deliver_channel(hanging.pk), meanwhile, when=lambda: bool(stuck.attempts))
+            reports = at_once(lambda: deliver_channel(hanging.pk), meanwhile, when=lambda: bool(stuck.attempts))
         assert reports == [Report(failed=1), Report(delivered=1)]
 
     def test_new_notifications_are_written_while_a_channel_sends(
@@ -338,7 +355,7 @@ class TestSideBySide:
             receiver.released.set()
             return Report()
 
-        _at_once(lambda: deliver_channel(channel.pk), meanwhile, when=lambda: bool(receiver.attempts))
+        at_once(lambda: deliver_channel(channel.pk), meanwhile, when=lambda: bool(receiver.attempts))
         assert Notification.objects.count() == 2
 
     def test_a_run_whose_lease_ran_out_does_not_bury_what_another_delivered(
@@ -358,32 +375,3 @@ def _somebody_waits_for_a_lock() -> bool:
     with connection.cursor() as cursor:
         cursor.execute("SELECT count(*) FROM pg_locks WHERE NOT granted")
         return bool(cursor.fetchone()[0])
-
-
-def _at_once(*runs: Callable[[], Any], when: Callable[[], bool] = lambda: True) -> list[Any]:
-    """Run each in a thread of its own, all but the first as soon as the condition holds; what they return."""
-    results: list[Any] = [None] * len(runs)
-    failures: list[BaseException] = []
-    ready = threading.Event()
-
-    def run(number: int) -> None:
-        try:
-            assert number == 0 or ready.wait(20)
-            results[number] = runs[number]()
-        except BaseException as error:
-            failures.append(error)
-        finally:
-            connection.close()
-
-    threads = [threading.Thread(target=run, args=(number,)) for number in range(len(runs))]
-    for thread in threads:
-        thread.start()
-    deadline = datetime.now(UTC) + timedelta(seconds=20)
-    while not when() and datetime.now(UTC) < deadline and threads[0].is_alive():
-        threads[0].join(0.01)
-    ready.set()
-    for thread in threads:
-        thread.join()
-    if failures:
-        raise failures[0]
-    return results

@@ -12,6 +12,7 @@ from apps.monitoring.notify import failing, fallback
 from apps.monitoring.notify.delivery import deliver_channel
 from apps.monitoring.notify.sweep import sweep
 from tests.integration.notify.conftest import Clock, MakeChannel, Told
+from tests.integration.notify.processes import at_once
 from tests.integration.notify.rows import MINUTE, alert, log_channel, rule
 from tests.sinks import faults
 from tests.sinks.receiver import Receiver
@@ -235,3 +236,14 @@ def test_a_rule_that_is_gone_leaves_what_waits(hook: Channel, told: Told, clock:
     clock.passes(minutes=6)
     assert fallback.sweep(clock()) == 1
     assert fallback.sweep(clock()) == 0
+
+
+@pytest.mark.django_db(transaction=True)
+def test_sweeps_at_the_same_time_tell_once(hook: Channel, told: Told, clock: Clock) -> None:
+    log_channel("a", is_default=True)
+    told(hook)
+    Channel.objects.filter(pk=hook.pk).update(failing_since=clock() - timedelta(minutes=11))
+    clock.passes(minutes=6)
+    at_once(*[lambda: sweep(clock())] * 6)
+    assert len(copies()) == 1
+    assert Notification.objects.filter(about=hook).count() == 2  # one for each of the others

@@ -197,8 +197,9 @@ class TestTheConfiguration:
         assert not any(secret in problem for secret in secrets.values() for problem in problems)
         assert isinstance(SlackChannel().deliver(message(), config, secrets), Rejected)
 
-    def test_what_can_work_is_none(self) -> None:
-        assert SlackChannel().problems({"channel": "C012AB3CD", "api": "https://93.184.215.14"}, {"token": TOKEN}) == []
+    @pytest.mark.parametrize("token", [TOKEN, f"xoxe.{TOKEN}"])
+    def test_what_can_work_is_none(self, token: str) -> None:
+        assert SlackChannel().problems({"channel": "C012AB3CD", "api": "https://93.184.215.14"}, {"token": token}) == []
 
 
 def _elements(body: dict[str, Any]) -> list[dict[str, Any]]:

@@ -24,7 +24,8 @@ _ANSWER_BYTES: Final = 64 * 1024
 _SECONDS: Final = 20.0
 """No further message is changed after this; a single request takes 20 seconds at most."""
 _CHANNEL: Final = re.compile(r"#?[\w.-]{1,80}")
-_TOKEN: Final = re.compile(r"xox[a-z]-[A-Za-z0-9-]{10,250}")
+_TOKEN: Final = re.compile(r"(xox[a-z]\.)?xox[a-z]-[A-Za-z0-9-]{10,400}")
+"""One that is rotated begins with xoxe.xoxb-."""
 _GONE: Final = frozenset({"message_not_found", "cant_update_message", "edit_window_closed", "channel_not_found", "is_inactive"})
 """The first message cannot be changed any more, so the news is a message of its own."""
 _NEITHER: Final = 'the secrets are {"token": "xoxb-…"} of a bot, or {"url": "https://hooks.slack.com/…"} of an incoming webhook'
