@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import argparse
 import json
+import multiprocessing
 import os
 import sys
+from collections.abc import Callable, Mapping
+from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any
 
@@ -13,27 +16,78 @@ from tests.servers.throwaway import Servers
 
 OUTPUT = Path(__file__).resolve().parents[2] / ".local" / "bench.json"
 
+Rows = list[dict[str, Any]]
+
+
+def recording(servers: Servers) -> Rows:
+    from tests.bench import recording
+
+    return recording.measure(servers.valkey.url)
+
+
+def rollup(_: Servers) -> Rows:
+    from tests.bench import rollup
+
+    return rollup.measure()
+
+
+def storage(_: Servers) -> Rows:
+    from tests.bench import rollup
+
+    return rollup.stored()
+
+
+BENCHMARKS: Mapping[str, tuple[str, Callable[[Servers], Rows]]] = {
+    "recording": ("what one interaction costs", recording),
+    "rollup": ("how fast a minute is rolled up, beside a bare COPY of its rows", rollup),
+    "storage": ("how many bytes a snapshot row takes", storage),
+}
+
 
 def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m tests.bench", description=__doc__)
     parser.add_argument("--json", action="store_true", help="print the figures as JSON only")
+    parser.add_argument("--only", choices=BENCHMARKS, action="append", help="this one, and others named so")
     options = parser.parse_args()
-    servers = Servers.start()
+    results: dict[str, Rows] = {}
+    for name in options.only or BENCHMARKS:
+        what, measure = BENCHMARKS[name]
+        print(f"measuring {what} …", file=sys.stderr)
+        results[name] = alone(measure)
+    OUTPUT.parent.mkdir(exist_ok=True)
+    known = json.loads(OUTPUT.read_text()) if OUTPUT.exists() else {}
+    OUTPUT.write_text(json.dumps(known | results, indent=2))
+    print(json.dumps(results, indent=2) if options.json else "\n\n".join(table(name, rows) for name, rows in results.items()))
+
+
+def alone(measure: Callable[[Servers], Rows]) -> Rows:
+    """The rows of one benchmark, on servers of its own and in a process of its own: none finds the caches of another."""
+    receiver, sender = multiprocessing.Pipe(duplex=False)
+    process = multiprocessing.get_context("fork").Process(target=_measure, args=(measure, sender))
+    process.start()
+    sender.close()
+    try:
+        rows: Rows = receiver.recv()
+    except EOFError:
+        raise SystemExit("the benchmark broke off, the reason is above") from None
+    finally:
+        process.join()
+    return rows
+
+
+def _measure(measure: Callable[[Servers], Rows], sender: Connection) -> None:
+    servers = Servers.start(durable=True)
     try:
         os.environ.update(servers.environment())
-        import django
-
         os.environ.setdefault("DJANGO_SETTINGS_MODULE", "config.settings")
-        django.setup()
-        from tests.bench import recording
+        import django
+        from django.core.management import call_command
 
-        print("measuring what one interaction costs …", file=sys.stderr)
-        results = {"recording": recording.measure(servers.valkey.url)}
+        django.setup()
+        call_command("migrate", verbosity=0)
+        sender.send(measure(servers))
     finally:
         servers.stop()
-    OUTPUT.parent.mkdir(exist_ok=True)
-    OUTPUT.write_text(json.dumps(results, indent=2))
-    print(json.dumps(results, indent=2) if options.json else "\n\n".join(table(name, rows) for name, rows in results.items()))
 
 
 def table(name: str, rows: list[dict[str, Any]]) -> str:

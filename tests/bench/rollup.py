@@ -18,7 +18,7 @@ SERIES = (1_000, 10_000, 100_000)
 ROUNDS = 3
 PER_TENANT = 10
 """Interactions of a tenant in the minute."""
-MINUTE = int(time.time() // 60) - 30
+MINUTE = int(time.time() // 60) - 60
 """Recent, as old ones may be merged with what is there already."""
 COLUMNS = "ts, count, sum, min, max, series_id, resolution, part, data"
 
@@ -34,7 +34,7 @@ def _measured(size: int) -> dict[str, Any]:
     from apps.monitoring.rollup.shards import roll_up
 
     store = HotStore.from_conf()
-    taken: dict[str, list[float]] = {"roll_up": [], "copy": [], "ratio": [], "two": [], "hot": [], "stored": []}
+    taken: dict[str, list[float]] = {"roll_up": [], "copy": [], "ratio": [], "two": [], "hot": []}
     series = 0
     with _two_workers(conf().shards) as both:
         for turn in range(ROUNDS + 1):
@@ -48,14 +48,13 @@ def _measured(size: int) -> dict[str, Any]:
                 roll_up(shard, (minute + 2) * 60.0, store)
             rolled = time.perf_counter() - began
             series = _rows()
-            stored = _bytes()
             copied = _bare_copy()
             _empty()
             fill(minute, size)
             two = both((minute + 2) * 60.0)
             if turn == 0:
                 continue  # the first makes the series, the partition and the caches
-            figures = (rolled, copied, copied / rolled, rolled / two, hot / series, stored / series)
+            figures = (rolled, copied, copied / rolled, rolled / two, hot / series)
             for name, figure in zip(taken, figures, strict=True):
                 taken[name].append(figure)
     middle = {name: statistics.median(figures) for name, figures in taken.items()}
@@ -67,8 +66,29 @@ def _measured(size: int) -> dict[str, Any]:
         "copy_ratio": round(middle["ratio"], 3),
         "two_workers_ratio": round(middle["two"], 2),
         "hot_bytes_a_series": round(middle["hot"]),
-        "stored_bytes_a_row": round(middle["stored"]),
     }
+
+
+def stored(size: int = 10_000, minutes: int = 30) -> list[dict[str, Any]]:
+    """Bytes a row after half an hour: a minute is written into pages and an index that others have filled."""
+    from apps.monitoring.ingest.hotstore import HotStore
+    from apps.monitoring.rollup.shards import roll_up
+
+    store = HotStore.from_conf()
+    _empty()
+    for minute in range(MINUTE, MINUTE + minutes):
+        fill(minute, size)
+        for shard in range(store.shards):
+            roll_up(shard, (minute + 2) * 60.0, store)
+    rows = _rows()
+    parts = {
+        "heap": _one("SELECT sum(pg_table_size(relid)) FROM pg_partition_tree('monitoring_metricsnapshot') WHERE isleaf"),
+        "index": _one("SELECT sum(pg_indexes_size(relid)) FROM pg_partition_tree('monitoring_metricsnapshot') WHERE isleaf"),
+    }
+    return [
+        {"rows": rows, **{f"{name}_bytes_a_row": round(size / rows, 1) for name, size in parts.items()},
+         "bytes_a_row": round(sum(parts.values()) / rows, 1)}
+    ]  # fmt: skip
 
 
 def fill(minute: int, size: int) -> None:
@@ -86,7 +106,7 @@ def fill(minute: int, size: int) -> None:
 
 
 def _interactions(minute: int, tenant: str) -> Iterator[Any]:
-    chance = random.Random(f"{minute}{tenant}")
+    chance = random.Random(tenant)  # not the minute: the series of a minute are those of the one before
     for turn in range(PER_TENANT):
         prompt, completion = chance.randrange(200, 4_000), chance.randrange(20, 600)
         yield (
@@ -121,10 +141,6 @@ def _empty() -> None:
 
 def _rows() -> int:
     return _one("SELECT count(*) FROM monitoring_metricsnapshot")
-
-
-def _bytes() -> int:
-    return _one("SELECT sum(pg_total_relation_size(relid)) FROM pg_partition_tree('monitoring_metricsnapshot') WHERE isleaf")
 
 
 def _one(query: str) -> int:

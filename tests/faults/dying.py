@@ -14,6 +14,7 @@ from collections.abc import Callable
 from typing import Any
 
 import django
+from django.db.backends.base.base import BaseDatabaseWrapper
 
 METHODS = {"seal", "chunks", "drop"}
 
@@ -36,8 +37,21 @@ def main(point: str, nth: int, now: float | None = None) -> None:
             evaluate(now)
         return
     with connection.execute_wrapper(dying_execute(what, countdown)):
+        die_on_copies_too(connection)
         for shard in range(conf().shards):
             rollup_shard(shard)
+
+
+def die_on_copies_too(connection: BaseDatabaseWrapper) -> None:
+    """Connections made beside this one have its wrappers."""
+    copy = connection.copy
+
+    def wrapped() -> BaseDatabaseWrapper:
+        made = copy()
+        made.execute_wrappers = connection.execute_wrappers
+        return made
+
+    connection.copy = wrapped  # type: ignore[method-assign]
 
 
 class Countdown:

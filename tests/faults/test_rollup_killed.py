@@ -30,7 +30,7 @@ POINTS = [
     ("before seal", 1),
     ("after seal", 1),
     ("after chunks", 3),
-    ("before INSERT INTO monitoring_series", 2),
+    ("before SELECT w.tenant, w.metric, w.labels", 2),
     ('before INSERT INTO "monitoring_rollupbatch"', 2),  # the rows are copied, the batch is not noted
     ('after INSERT INTO "monitoring_rollupbatch"', 3),  # noted and not committed
     ("before drop", 2),  # committed and not dropped

@@ -21,10 +21,11 @@ class Servers:
     valkey: Valkey
 
     @classmethod
-    def start(cls) -> Servers:
+    def start(cls, *, durable: bool = False) -> Servers:
+        """Durable, they wait for the disk as a real one does; what is only tested need not."""
         state = Path(tempfile.mkdtemp(prefix="agentmon-tests-"))
         state.chmod(0o755)
-        servers = cls(state, Postgres(state, durable=False), Valkey(state))
+        servers = cls(state, Postgres(state, durable=durable), Valkey(state))
         servers.postgres.start()
         servers.valkey.start()
         return servers

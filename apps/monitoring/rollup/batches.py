@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from datetime import datetime
-from itertools import islice
 from typing import Final
 
 import numpy as np
 from django.db import connection, transaction
+from django.db.backends.utils import CursorWrapper
 from django.utils import timezone
 
 from apps.monitoring.core import distinct, series
@@ -28,7 +28,9 @@ from apps.monitoring.rollup.rows import Row, copy, copy_encoded
 _log = logging.getLogger(__name__)
 
 _MAX_CACHED: Final = 2_000_000
-_LOOKUP: Final = 5_000
+
+Identity = tuple[str, str, str]
+"""Tenant, metric, labels as canonical JSON."""
 
 _spellings = Spellings()
 _series_ids: dict[tuple[str, str], int] = {}
@@ -51,8 +53,6 @@ def commit(shard: int, batch: Batch, chunks: Iterable[Chunk]) -> bool:
     """
     if RollupBatch.objects.filter(id=batch.id).exists():
         return False
-    blocks = [_block(columns_of(chunk, _spellings)) for chunk in chunks]
-    count = sum(block.ids.size for block in blocks)
     while True:
         resolution = retention.destination(batch.minute)
         if resolution is not None:
@@ -61,43 +61,69 @@ def commit(shard: int, batch: Batch, chunks: Iterable[Chunk]) -> bool:
             floors.hold()
             if retention.destination(batch.minute) is not resolution:
                 continue  # the floor was moved in between
-            if resolution is not None:
-                _write(shard, batch, blocks, resolution)
+            blocks = (_block(columns_of(chunk, _spellings)) for chunk in chunks)
+            written = refused = 0
+            if resolution is None:
+                refused = sum(block.ids.size for block in blocks)
+            else:
+                written = _write(shard, batch, blocks, resolution)
             RollupBatch.objects.create(
                 id=batch.id,
                 shard=shard,
                 minute=to_datetime(batch.minute),
-                rows=0 if resolution is None else count,
+                rows=written,
                 late=ShardProgress.objects.filter(shard=shard, complete_until__gt=to_datetime(batch.minute)).exists(),
             )
         break
     if resolution is None:
-        _log.warning("%d rows of %s are older than what is kept, they are refused", count, to_datetime(batch.minute))
-        note("rows_older_than_retention", count)
+        _log.warning("%d rows of %s are older than what is kept, they are refused", refused, to_datetime(batch.minute))
+        note("rows_older_than_retention", refused)
     return True
 
 
-def _write(shard: int, batch: Batch, blocks: Sequence[Block], resolution: Resolution) -> None:
-    """The rows of a batch at the resolution that still has rows of its minute, and what is stale by now."""
+def _write(shard: int, batch: Batch, blocks: Iterable[Block], resolution: Resolution) -> int:
+    """The rows of a batch at the resolution that still has rows of its minute, and what is stale by now; returns how many."""
     moment = to_datetime(batch.minute)
     start = resolution.floor(batch.minute)
     period = to_datetime(start)
-    late = resolution is not Resolution.MINUTE or _may_have_rows(shard, moment)
-    if late or any(np.unique(block.ids).size < block.ids.size for block in blocks):
+    if resolution is not Resolution.MINUTE or _may_have_rows(shard, moment):
         cells = _cells(blocks)
-        if late:
-            _take_back(shard, resolution, period, cells)
+        written = len(cells)
+        _take_back(shard, resolution, period, cells)
         copy(_row(period, shard, resolution, number, cell) for number, cell in cells.items())
     else:
-        encoded = [row for block in blocks for row in copyformat.encode(block.columns, block.ids, period, resolution, shard)]
-        # In the order of the key: they are appended to its index, whose pages are left full.
-        order = np.argsort(np.concatenate([np.empty(0, dtype=np.int64), *(block.ids for block in blocks)]))
-        copy_encoded(map(encoded.__getitem__, order))
+        written = copy_encoded(
+            copyformat.encode(block.columns, block.ids, period, resolution, shard) for block in map(_unique, blocks)
+        )
     if resolution.coarser is not None:
         periods.touch(Period(resolution.coarser, shard, resolution.coarser.floor(start)))
+    return written
 
 
-def _cells(blocks: Sequence[Block]) -> dict[int, Cell]:
+def _unique(block: Block) -> Block:
+    """One row a series: a counter and a sample of the user's own with one name are the same series."""
+    if np.unique(block.ids).size == block.ids.size:
+        return block
+    cells = _cells([block])
+    rows = list(cells.values())
+
+    def integers(values: Iterable[int | None]) -> Integers:
+        return np.array([value or 0 for value in values], dtype=np.int64)
+
+    columns = Columns(
+        [], [],
+        integers(min(cell.count, MAX_INTEGER) for cell in rows),
+        integers(cell.sum for cell in rows),
+        np.array([cell.sum is not None for cell in rows], dtype=bool),
+        integers(cell.min for cell in rows),
+        integers(cell.max for cell in rows),
+        np.array([cell.min is not None for cell in rows], dtype=bool),
+        [cell.data() for cell in rows],
+    )  # fmt: skip
+    return Block(columns, np.array(list(cells), dtype=np.int64))
+
+
+def _cells(blocks: Iterable[Block]) -> dict[int, Cell]:
     """The rows as cells by series. A counter and a sample of the user's own with one name are one series."""
     cells: dict[int, Cell] = {}
     for block in blocks:
@@ -126,39 +152,56 @@ def advance(shard: int, until: int) -> None:
 
 
 def _block(columns: Columns) -> Block:
-    """The columns with the numbers of their series; new ones are made, in a transaction of their own so that nobody waits."""
+    """The columns with the numbers of their series."""
     wanted = list(zip(columns.tenants, columns.names, strict=True))
     try:
         found = list(map(_series_ids.__getitem__, wanted))
     except KeyError:
         if len(_series_ids) > _MAX_CACHED:
             _series_ids.clear()
-        missing = iter([pair for pair in wanted if pair not in _series_ids])
-        while some := list(islice(missing, _LOOKUP)):
-            _load(some)
+        _load([pair for pair in wanted if pair not in _series_ids])
         found = list(map(_series_ids.__getitem__, wanted))
     return Block(columns, np.array(found, dtype=np.int64))
 
 
 def _load(pairs: list[tuple[str, str]]) -> None:
+    """Remember the numbers of series, and make those that are new.
+
+    On a connection of its own: the other one is in the middle of a batch, which must not keep another shard waiting that
+    has the same new series of all tenants together, nor take back a number that is remembered here.
+    """
     identities = [(tenant, *_identity(name)) for tenant, name in pairs]
-    columns = [list(column) for column in zip(*sorted(set(identities)), strict=True)]
-    with connection.cursor() as cursor:
-        cursor.execute(
-            "INSERT INTO monitoring_series (tenant, metric, labels) "
-            "SELECT w.tenant, w.metric, w.labels FROM unnest(%s::text[], %s::text[], %s::text[]) AS w(tenant, metric, labels) "
-            "WHERE NOT EXISTS (SELECT FROM monitoring_series s "
-            "WHERE (s.tenant, s.metric, s.labels) = (w.tenant, w.metric, w.labels)) "
-            "ORDER BY 1, 2, 3 ON CONFLICT DO NOTHING",
-            columns,
-        )
-        cursor.execute(
-            "SELECT s.tenant, s.metric, s.labels, s.id FROM monitoring_series s "
-            "JOIN unnest(%s::text[], %s::text[], %s::text[]) AS w(tenant, metric, labels) USING (tenant, metric, labels)",
-            columns,
-        )
-        found = {(tenant, metric, labels): number for tenant, metric, labels, number in cursor.fetchall()}
+    aside = connection.copy()
+    try:
+        with aside.cursor() as cursor:
+            found = _find(cursor, identities)
+            missing = sorted(set(identities) - found.keys())
+            if missing:
+                cursor.execute(
+                    "INSERT INTO monitoring_series (tenant, metric, labels) "
+                    "SELECT * FROM unnest(%s::text[], %s::text[], %s::text[]) ON CONFLICT DO NOTHING",
+                    _columns(missing),
+                )
+                found |= _find(cursor, missing)
+    finally:
+        aside.close()
     _series_ids.update(zip(pairs, map(found.__getitem__, identities), strict=True))
+
+
+def _find(cursor: CursorWrapper, identities: Collection[Identity]) -> dict[Identity, int]:
+    """The numbers of the series that are there. The limit has each looked up in the index, whatever is known of the table."""
+    cursor.execute(
+        "SELECT w.tenant, w.metric, w.labels, s.id "
+        "FROM unnest(%s::text[], %s::text[], %s::text[]) AS w(tenant, metric, labels) "
+        "CROSS JOIN LATERAL (SELECT id FROM monitoring_series s "
+        "WHERE (s.tenant, s.metric, s.labels) = (w.tenant, w.metric, w.labels) LIMIT 1) s",
+        _columns(identities),
+    )
+    return {(tenant, metric, labels): number for tenant, metric, labels, number in cursor.fetchall()}
+
+
+def _columns(identities: Collection[Identity]) -> list[list[str]]:
+    return [list(column) for column in zip(*identities, strict=True)]
 
 
 def _identity(name: str) -> tuple[str, str]:

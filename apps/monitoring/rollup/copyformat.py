@@ -29,7 +29,10 @@ _TYPES: Final[Mapping[str, str]] = {
 
 
 def encode(columns: Columns, ids: Integers, moment: datetime, resolution: int, part: int) -> list[bytes]:
-    """Each row of a period, ``ids`` being the numbers of their series; `HEADER` goes before, `TRAILER` after them."""
+    """Each row of a period in the order of ``ids``, the numbers of their series; `HEADER` goes before, `TRAILER` after all.
+
+    The order is that of the table's key: rows are appended to its index, whose pages are left full.
+    """
     with_data = np.array([data is not None for data in columns.datas], dtype=bool)
     known: dict[str, int | Integers] = {
         "ts": (moment - _EPOCH) // timedelta(microseconds=1),
@@ -52,7 +55,7 @@ def encode(columns: Columns, ids: Integers, moment: datetime, resolution: int, p
         spelled, width = rows.tobytes(), rows.dtype.itemsize
         for at, (row, data) in enumerate(zip(chosen.tolist(), datas, strict=True)):
             encoded[row] = spelled[at * width : (at + 1) * width] + data
-    return encoded
+    return [encoded[row] for row in np.argsort(ids).tolist()]
 
 
 def _rows(given: Mapping[str, int | Integers], count: int) -> npt.NDArray[np.void]:

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from datetime import datetime
-from itertools import islice
 from typing import Final
 
 from django.db import connection
@@ -17,7 +16,6 @@ Row = tuple[datetime, int, int | None, int | None, int | None, int, int, int, by
 _COLUMNS: Final = "ts, count, sum, min, max, series_id, resolution, part, data"
 
 
-_AT_ONCE: Final = 5_000
 _COPY: Final = "COPY monitoring_metricsnapshot ({}) FROM STDIN (FORMAT BINARY)"
 
 
@@ -32,11 +30,13 @@ def copy(rows: Iterable[Row]) -> None:
             into.write_row(row)
 
 
-def copy_encoded(rows: Iterable[bytes]) -> None:
-    """Write rows that are not there yet, as `copyformat.encode` spells them."""
+def copy_encoded(blocks: Iterable[Sequence[bytes]]) -> int:
+    """Write rows that are not there yet, as `copyformat.encode` spells them; returns how many."""
+    written = 0
     with connection.cursor() as cursor, cursor.copy(_COPY.format(copyformat.COLUMNS)) as into:
         into.write(copyformat.HEADER)
-        following = iter(rows)
-        while some := b"".join(islice(following, _AT_ONCE)):
-            into.write(some)
+        for rows in blocks:
+            into.write(b"".join(rows))
+            written += len(rows)
         into.write(copyformat.TRAILER)
+    return written
