@@ -15,6 +15,9 @@ from django.db import connection, transaction
 
 HOUR, DAY = 60, 1_440
 RUNS: Final = 40
+TENANTS: Final = 10_000
+VARIANTS: Final = 97
+"""Of the bytes of a row: together they have as many members as conversations are there."""
 TENANT: Final = "tenant-0"
 SERIES: Final = (
     ("interactions", ""), ("interactions_answered", ""), ("response_time", ""), ("confidence", ""), ("conversations", ""),
@@ -36,8 +39,22 @@ SKETCHES: Final = ("conversations", "handoff_conversations")
 ROW: Final = "ts, count, sum, min, max, series_id, resolution, part, data"
 
 
-def measure(tenants: int = 10_000) -> dict[str, list[dict[str, Any]]]:
-    """The table of compaction, and that of reading."""
+def compaction(tenants: int = TENANTS) -> list[dict[str, Any]]:
+    """One row a size: how long an hour of minutes takes to become an hour, in one process."""
+    now = _tables(tenants)
+    return [_compaction(size, now // HOUR * HOUR - HOUR) for size in (tenants // 10, tenants)]
+
+
+def reading(tenants: int = TENANTS) -> list[dict[str, Any]]:
+    """One row a range: how long an answer takes that nobody asked for before."""
+    now = _tables(tenants)
+    _compaction(tenants, now // HOUR * HOUR - HOUR)
+    _history(now)
+    return list(_reading(now, tenants))
+
+
+def _tables(tenants: int) -> int:
+    """The series of so many tenants, and shards that are complete up to this minute, which is returned."""
     from apps.monitoring.core.clock import minute_of, to_datetime
     from apps.monitoring.models import ShardProgress
 
@@ -47,9 +64,7 @@ def measure(tenants: int = 10_000) -> dict[str, list[dict[str, Any]]]:
         ShardProgress.objects.update_or_create(
             shard=shard, defaults={"complete_until": to_datetime(now), "ticked_at": to_datetime(now)}
         )
-    compaction = [_compaction(size, now // HOUR * HOUR - HOUR) for size in (tenants // 10, tenants)]
-    _history(now)
-    return {"compaction of an hour": compaction, "reading": list(_reading(now, tenants))}
+    return now
 
 
 def _series(tenants: int) -> None:
@@ -83,12 +98,12 @@ def _series(tenants: int) -> None:
 
 
 def _data() -> Iterator[tuple[str, str, int, bytes]]:
-    """Sixteen of each: what a tenant has in a minute, everybody in a minute, and anybody in an hour or a day."""
+    """Some of each: what a tenant has in a minute, everybody in a minute, and anybody in an hour or a day."""
     from apps.monitoring.core import distinct, histogram
 
     generator = np.random.default_rng(7)
     for size, samples, members in (("small", 3, 2), ("minute", 400, 250), ("long", 20_000, 12_000)):
-        for number in range(16):
+        for number in range(VARIANTS):
             buckets = np.unique(np.round(generator.normal(1_300, 60, samples)), return_counts=True)
             counts = {int(bucket): int(count) for bucket, count in zip(*buckets, strict=True)}
             yield "histogram", size, number, histogram.encode(counts)
@@ -112,7 +127,7 @@ def _fill(resolution: int, size: str, minutes: range, where: str, parts: str) ->
             "FROM generate_series(%s::timestamptz, %s, %s) WITH ORDINALITY AS p (ts, number) "
             f"CROSS JOIN bench_series s CROSS JOIN LATERAL ({parts}) AS o (part) "
             "LEFT JOIN bench_data d ON d.kind = CASE WHEN histogram THEN 'histogram' WHEN sketch THEN metric END "
-            f"AND d.size = %s AND d.number = (s.id + p.number + o.part) %% 16 WHERE {where} ORDER BY p.ts, o.part, s.id",
+            f"AND d.size = %s AND d.number = (s.id + p.number + o.part) %% {VARIANTS} WHERE {where} ORDER BY p.ts, o.part, s.id",
             [
                 resolution, to_datetime(minutes[0]), to_datetime(minutes[-1]), timedelta(minutes=minutes.step), size,
             ],
