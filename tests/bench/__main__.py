@@ -37,10 +37,24 @@ def storage(_: Servers) -> Rows:
     return rollup.stored()
 
 
+def compaction(_: Servers) -> Rows:
+    from tests.bench import ranges
+
+    return ranges.compaction()
+
+
+def reading(_: Servers) -> Rows:
+    from tests.bench import ranges
+
+    return ranges.reading()
+
+
 BENCHMARKS: Mapping[str, tuple[str, Callable[[Servers], Rows]]] = {
     "recording": ("what one interaction costs", recording),
     "rollup": ("how fast a minute is rolled up, beside a bare COPY of its rows", rollup),
     "storage": ("how many bytes a snapshot row takes", storage),
+    "compaction": ("how fast an hour of minutes becomes an hour", compaction),
+    "reading": ("how long the answer for each range takes", reading),
 }
 
 
