@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from typing import Any, Literal, cast
@@ -27,6 +27,10 @@ class Conf:
     """Merged series kept while the hot store is away; beyond it the oldest minutes are dropped and counted."""
     label_cap: int = 100
     """Values of one label of one tenant; more count under `other`."""
+    pricing: Literal["list", "off"] = "list"
+    """Where costs that the caller does not give come from: the price list of genai-prices, or nowhere."""
+    prices: Mapping[str, Mapping[str, float]] | None = None
+    """Own prices by model: US dollars a million tokens, by kind (input, output, cache_read, cache_write, reasoning)."""
     grace_seconds: float = 5.0
     """How long after its end a minute stays open for what is still in the writers' buffers."""
     notify_max_age_seconds: int = 900

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from datetime import UTC, datetime
 from typing import Any, Final
 
 from apps.monitoring.catalogue import Kind
 from apps.monitoring.core import values
 from apps.monitoring.ingest.recorder import recorder
+from apps.monitoring.instrument.context_build import ContextBuild
+from apps.monitoring.instrument.knowledge_search import KnowledgeSearch
+from apps.monitoring.instrument.llm_call import LLMCall
 from apps.monitoring.logs.context import current as correlation
 
 _log = logging.getLogger(__name__)
@@ -28,10 +31,13 @@ class AgentMonitor:
     Every optional value may be missing: a missing cost is not a cost of 0. Durations are milliseconds, costs US
     dollars, timestamps aware datetimes or epoch seconds (default: now). No method raises, and in the default write
     mode none does I/O on the caller's thread.
+
+    Without ``pricing`` a cost that is not given stays unknown, whatever the price list says.
     """
 
-    def __init__(self, tenant_id: str) -> None:
+    def __init__(self, tenant_id: str, *, pricing: bool = True) -> None:
         self.tenant_id = _tenant(tenant_id)
+        self._stated: Mapping[str, Any] = {} if pricing else {"pricing": "off"}
 
     def log_and_record_interaction(  # noqa: PLR0913 - the public surface, keyword-only
         self,
@@ -54,6 +60,8 @@ class AgentMonitor:
 
         Without ``agent_response`` it is an interaction without an answer: it counts as an error and has no response
         time. ``errors`` are the errors that happened in it: mappings with ``operation`` and, if known, ``type``.
+        ``token_usage`` may also have cache_read_tokens, cache_write_tokens (both part of the prompt) and reasoning_tokens
+        (part of the completion). Without ``estimated_cost`` the tokens are priced by the model, if its price is known.
         """
         self._put(
             "agent_interaction",
@@ -82,12 +90,19 @@ class AgentMonitor:
         duration_ms: float | None = None,
         prompt_tokens: int | None = None,
         completion_tokens: int | None = None,
+        token_usage: TokenUsage | None = None,
         cost: float | None = None,
         error: object = None,
+        cancelled: bool = False,
+        time_to_first_token_ms: float | None = None,
         conversation_id: str | None = None,
         timestamp: Timestamp = None,
     ) -> None:
-        """One call to a language model; ``error`` (an exception or a text) marks it as failed."""
+        """One call to a language model; ``error`` (an exception or a text) marks it as failed.
+
+        Tokens are given as two counts or, with cached and reasoning tokens, as ``token_usage``. ``cancelled`` marks a call
+        that the caller gave up.
+        """
         self._put(
             "llm_api_call",
             timestamp,
@@ -96,11 +111,37 @@ class AgentMonitor:
                 "provider": provider,
                 "model": model,
                 "duration_ms": duration_ms,
-                "token_usage": {"prompt_tokens": prompt_tokens, "completion_tokens": completion_tokens},
+                "time_to_first_token_ms": time_to_first_token_ms,
+                "token_usage": _own(token_usage)
+                if token_usage is not None
+                else {"prompt_tokens": prompt_tokens, "completion_tokens": completion_tokens},
                 "cost": cost,
                 "error": error,
+                "cancelled": cancelled or None,
             },
         )
+
+    def llm_call(self, *, provider: str, model: str, conversation_id: str | None = None) -> LLMCall:
+        """Time a call to a language model and record how it ends: a context manager, or a decorator, sync and async.
+
+        What it raises is recorded and goes on to the caller. Token counts are read from the provider's answer or stream
+        (``call.response(...)``, ``call.stream(...)``), which a decorated function just returns.
+        """
+        return LLMCall(self, provider, model, conversation_id)
+
+    def context_build(self, *, conversation_id: str | None = None) -> ContextBuild:
+        """Time the building of a context: a context manager (``build.add("documents", 3)``), or a decorator."""
+        return ContextBuild(self, conversation_id)
+
+    def knowledge_search(
+        self, *, query: str | None = None, score: Callable[[Any], float] | None = None, conversation_id: str | None = None
+    ) -> KnowledgeSearch:
+        """Time a search of the knowledge base: a context manager (``search.results(found)``), or a decorator.
+
+        A decorated function returns what it found, and its argument ``query`` or first text is the query. ``score`` says how
+        similar a result is.
+        """
+        return KnowledgeSearch(self, query, score, conversation_id)
 
     def log_and_record_context_build(
         self,
@@ -204,6 +245,8 @@ class AgentMonitor:
             bound = correlation()
             if bound:
                 arguments.update(bound)
+            if self._stated:
+                arguments.update(self._stated)
             recorder().put((kind, self.tenant_id, time.time(), timestamp, arguments))
         except Exception:
             _log.exception("a %s was not recorded", kind)

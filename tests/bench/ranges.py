@@ -21,7 +21,7 @@ VARIANTS: Final = 97
 TENANT: Final = "tenant-0"
 SERIES: Final = (
     ("interactions", ""), ("interactions_answered", ""), ("response_time", ""), ("confidence", ""), ("conversations", ""),
-    ("tokens", '{"kind":"prompt"}'), ("tokens", '{"kind":"completion"}'), ("tokens", '{"kind":"total"}'),
+    ("tokens", '{"kind":"input"}'), ("tokens", '{"kind":"output"}'),
     ("cost", '{"model":"gpt-4o"}'), ("model_usage", '{"model":"gpt-4o"}'),
 )  # fmt: skip
 """Of a tenant."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any, Final
 
-from apps.monitoring.core.rules import Operator, Severity, Statistic
+from apps.monitoring.core.rules import Operator, Scope, Severity, Statistic
 from apps.monitoring.models import AlertRule
 
 DEFAULT_RULES: Final[tuple[dict[str, Any], ...]] = (
@@ -89,6 +89,19 @@ DEFAULT_RULES: Final[tuple[dict[str, Any], ...]] = (
         "threshold": 0.05,
         "window_minutes": 15,
         "severity": Severity.ERROR,
+    },
+    {
+        "name": "model-price-unknown",
+        "description": "Tokens of a model whose price nobody knows: its cost is missing from every total.",
+        "metric": "unknown_prices",
+        "statistic": Statistic.COUNT,
+        "operator": Operator.GT,
+        "threshold": 0.0,
+        "window_minutes": 60,
+        "min_samples": 1,
+        "cooldown_minutes": 1_440,
+        "scope": Scope.GLOBAL,
+        "severity": Severity.WARNING,
     },
 )
 

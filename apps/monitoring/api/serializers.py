@@ -71,6 +71,7 @@ SUMMARY: Final = inline_serializer(
             "TokenUsage",
             {
                 **{f"{kind}_tokens": _sum() for kind in ("total", "prompt", "completion")},
+                "by_kind": _counts(),
                 "avg_per_conversation": _number(),
                 "conversation_count": _count(),
                 "interactions_without_tokens": _count(),

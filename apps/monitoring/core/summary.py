@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from apps.monitoring.catalogue import METRICS, RATIOS
+from apps.monitoring.core import tokens
 from apps.monitoring.core.cell import Cell
 from apps.monitoring.core.series import SeriesKey
 
@@ -118,25 +119,32 @@ def _response_time(read: Reader) -> dict[str, Any]:
 
 
 def _token_usage(read: Reader, interactions: int, conversations: int) -> dict[str, Any]:
-    kinds = read.by_label("tokens", "kind")
-    total = kinds.get("total", Cell())
+    total = _tokens(read, tokens.KINDS)
     return {
-        "total_tokens": total.sum,
-        "prompt_tokens": kinds.get("prompt", Cell()).sum,
-        "completion_tokens": kinds.get("completion", Cell()).sum,
-        "avg_per_conversation": None if total.sum is None else _divide(total.sum, conversations),
+        "total_tokens": total,
+        "prompt_tokens": _tokens(read, tokens.PROMPT_KINDS),
+        "completion_tokens": _tokens(read, tokens.COMPLETION_KINDS),
+        "by_kind": {kind: cell.sum for kind, cell in read.by_label("tokens", "kind").items()},
+        "avg_per_conversation": None if total is None else _divide(total, conversations),
         "conversation_count": conversations,
-        "interactions_without_tokens": interactions - total.count,
+        "interactions_without_tokens": interactions - read.count("interactions_with_tokens"),
     }
+
+
+def _tokens(read: Reader, kinds: Sequence[str]) -> int | None:
+    """The tokens of some kinds together; None when none of them was ever reported."""
+    found = read.by_label("tokens", "kind")
+    sums = [found[kind].sum or 0 for kind in kinds if kind in found]
+    return sum(sums) if sums else None
 
 
 def _cost(read: Reader, interactions: int) -> dict[str, Any]:
     total = read.unit_sum("cost")
-    tokens = read.by_label("tokens", "kind").get("total", Cell()).sum
+    used = _tokens(read, tokens.KINDS)
     return {
         "total_usd": total,
         "avg_per_conversation_usd": read.ratio("cost_per_conversation"),
-        "avg_per_token_usd": None if total is None or tokens is None else _divide(total, tokens),
+        "avg_per_token_usd": None if total is None or used is None else _divide(total, used),
         "by_model": {model: read.unit_sum("cost", cell) for model, cell in read.by_label("cost", "model").items()},
         "unpriced_interactions": interactions - read.count("cost"),
     }

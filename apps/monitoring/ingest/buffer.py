@@ -11,6 +11,7 @@ from apps.monitoring.core.clock import SECONDS
 from apps.monitoring.core.values import RefusedError
 from apps.monitoring.ingest.events import TRANSLATORS
 from apps.monitoring.ingest.labels import LabelCaps
+from apps.monitoring.ingest.prices import PriceBook
 from apps.monitoring.ingest.slot import Slot
 from apps.monitoring.ingest.tally import Tally
 
@@ -26,7 +27,8 @@ _MAX_TALLIES: Final = 20_000
 class Buffer:
     """Grows with the number of series, not of events. Its lock is never held across I/O."""
 
-    def __init__(self, label_cap: int) -> None:
+    def __init__(self, label_cap: int, prices: PriceBook | None = None) -> None:
+        self._prices = prices
         self._lock = threading.Lock()
         self._slots: Slots = {}
         self._tallies: dict[str, Tally] = {}
@@ -56,7 +58,7 @@ class Buffer:
     def _tally(self, tenant: str) -> Tally:
         if len(self._tallies) >= _MAX_TALLIES:
             self._tallies.clear()
-        tally = self._tallies[tenant] = Tally(self.caps, tenant)
+        tally = self._tallies[tenant] = Tally(self.caps, tenant, self._prices)
         return tally
 
     def take(self) -> Slots:

@@ -12,8 +12,9 @@ from typing import Any, Final
 
 from apps.monitoring import catalogue
 from apps.monitoring.catalogue import METRICS, Kind, Metric
-from apps.monitoring.core import series, values
-from apps.monitoring.core.values import RefusedError
+from apps.monitoring.core import pricing, series, values
+from apps.monitoring.core.tokens import GIVEN, INPUT, OUTPUT, Counts, disjoint
+from apps.monitoring.core.values import MAX_STORED, RefusedError
 from apps.monitoring.ingest.tally import Tally
 
 Fields = Mapping[str, Any]
@@ -23,7 +24,10 @@ _ANSWERED: Final = METRICS["interactions_answered"]
 _FAILED: Final = METRICS["interactions_failed"]
 _RESPONSE_TIME: Final = METRICS["response_time"]
 _TOKENS: Final = METRICS["tokens"]
+_WITH_TOKENS: Final = METRICS["interactions_with_tokens"]
 _COST: Final = METRICS["cost"]
+_COMPUTED_COSTS: Final = METRICS["computed_costs"]
+_UNKNOWN_PRICES: Final = METRICS["unknown_prices"]
 _MODEL_USAGE: Final = METRICS["model_usage"]
 _HANDOFFS: Final = METRICS["handoffs"]
 _CONVERSATIONS: Final = METRICS["conversations"]
@@ -33,6 +37,8 @@ _INTENTS: Final = METRICS["intents"]
 _ERRORS: Final = METRICS["errors"]
 _LLM_CALLS: Final = METRICS["llm_calls"]
 _LLM_CALL_ERRORS: Final = METRICS["llm_call_errors"]
+_LLM_CALLS_CANCELLED: Final = METRICS["llm_calls_cancelled"]
+_FIRST_TOKEN: Final = METRICS["llm_time_to_first_token"]
 _LLM_CALL_DURATION: Final = METRICS["llm_call_duration"]
 _LLM_CALL_TOKENS: Final = METRICS["llm_call_tokens"]
 _LLM_CALL_COST: Final = METRICS["llm_call_cost"]
@@ -64,9 +70,14 @@ def _interaction(tally: Tally, event: Fields) -> None:
         tally.count(_ANSWERED.code)
         tally.number(_RESPONSE_TIME, _RESPONSE_TIME.code, event["processing_time_ms"])
     _failures(tally, event)
-    _tokens(tally, _TOKENS, event["token_usage"])
-    if event["estimated_cost"] is not None:
-        tally.number(_COST, tally.series(_COST, model), event["estimated_cost"])
+    used = _tokens(tally, _TOKENS, event["token_usage"])
+    if used is not None:
+        tally.count(_WITH_TOKENS.code)
+    cost = event["estimated_cost"]
+    if cost is not None:
+        tally.number(_COST, tally.series(_COST, model), cost)
+    elif used is not None and "pricing" not in event:
+        _computed_cost(tally, _COST, model, used, None, model)
     tally.number(_CONFIDENCE, _CONFIDENCE.code, event["confidence_score"])
     if intent is not None:
         tally.count(tally.series(_INTENTS, intent))
@@ -87,15 +98,50 @@ def _failures(tally: Tally, event: Fields) -> None:
         tally.count(tally.series(_ERRORS, operation))
 
 
-def _tokens(tally: Tally, metric: Metric, usage: object, *labels: object) -> None:
-    """Prompt, completion and total; a total that was not given is the sum, when both parts were."""
+def _tokens(tally: Tally, metric: Metric, usage: object, *labels: object) -> Counts | None:
+    """Count what was reported, by kind; None when nothing was."""
     given = tally.entries(usage)
-    prompt = tally.number(metric, tally.series_of(metric, "prompt", *labels), given.get("prompt_tokens"))
-    completion = tally.number(metric, tally.series_of(metric, "completion", *labels), given.get("completion_tokens"))
-    total = given.get("total_tokens")
-    if total is None and prompt is not None and completion is not None:
-        total = prompt + completion
-    tally.number(metric, tally.series_of(metric, "total", *labels), total)
+    found = _plain(given)
+    if found is None:
+        known: dict[str, int] = {}
+        for name in GIVEN:
+            value = given.get(name)
+            count = None if value is None else tally.stored(metric, value)
+            if count is not None:
+                known[name] = count
+        if not known:
+            return None
+        found, contradictions = disjoint(known)
+        for _ in range(contradictions):
+            tally.refuse("contradictory")
+    slot = tally.slot
+    for kind, count in found.items():
+        slot.add(tally.series_of(metric, kind, *labels), count)
+    return found
+
+
+def _plain(given: dict[Any, Any]) -> Counts | None:
+    """What `disjoint` says of the most common case: prompt, completion, and perhaps their sum."""
+    prompt, completion = given.get("prompt_tokens"), given.get("completion_tokens")
+    if type(prompt) is int and type(completion) is int and 0 <= prompt <= MAX_STORED and 0 <= completion <= MAX_STORED:
+        others = len(given) - 2
+        if not others or (others == 1 and given.get("total_tokens") == prompt + completion):
+            return {INPUT: prompt, OUTPUT: completion}
+    return None
+
+
+def _computed_cost(tally: Tally, metric: Metric, label: object, used: Counts, provider: object, model: object) -> None:
+    """Add the cost that the tokens have by the price list."""
+    if tally.prices is None:
+        return
+    prices = tally.prices.find(provider, model)
+    if prices is None:
+        tally.count(tally.series(_UNKNOWN_PRICES, model))
+        return
+    computed = pricing.cost(prices, used)
+    if computed is not None and computed <= MAX_STORED:
+        tally.slot.add(tally.series(metric, label), computed)
+        tally.count(tally.series(_COMPUTED_COSTS, prices.source))
 
 
 def _llm_call(tally: Tally, event: Fields) -> None:
@@ -103,9 +149,16 @@ def _llm_call(tally: Tally, event: Fields) -> None:
     tally.count(tally.series(_LLM_CALLS, provider))
     if event["error"] is not None:
         tally.count(tally.series(_LLM_CALL_ERRORS, provider))
+    if tally.truth(event.get("cancelled")):
+        tally.count(tally.series(_LLM_CALLS_CANCELLED, provider))
     tally.number(_LLM_CALL_DURATION, tally.series(_LLM_CALL_DURATION, provider), event["duration_ms"])
-    _tokens(tally, _LLM_CALL_TOKENS, event["token_usage"], provider)
-    tally.number(_LLM_CALL_COST, tally.series(_LLM_CALL_COST, provider), event["cost"])
+    tally.number(_FIRST_TOKEN, tally.series(_FIRST_TOKEN, provider), event.get("time_to_first_token_ms"))
+    used = _tokens(tally, _LLM_CALL_TOKENS, event["token_usage"], provider)
+    cost = event["cost"]
+    if cost is not None:
+        tally.number(_LLM_CALL_COST, tally.series(_LLM_CALL_COST, provider), cost)
+    elif used is not None and "pricing" not in event:
+        _computed_cost(tally, _LLM_CALL_COST, provider, used, provider, event["model"])
 
 
 def _context_build(tally: Tally, event: Fields) -> None:

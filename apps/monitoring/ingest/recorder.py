@@ -11,10 +11,11 @@ from collections import deque
 from typing import Final
 
 from apps.monitoring import logs
-from apps.monitoring.conf import conf
+from apps.monitoring.conf import Conf, conf
 from apps.monitoring.ingest.buffer import Buffer, Event
 from apps.monitoring.ingest.flusher import Flusher
 from apps.monitoring.ingest.hotstore import HotStore
+from apps.monitoring.ingest.prices import PriceBook
 
 _log = logging.getLogger(__name__)
 
@@ -36,7 +37,7 @@ class Recorder:
         self._queue_size = settings.queue_size
         self._interval = settings.flush_interval
         self._direct = settings.write_mode == "direct"
-        self.buffer = Buffer(settings.label_cap)
+        self.buffer = Buffer(settings.label_cap, _price_book(settings))
         self.flusher = Flusher(self.buffer, HotStore.from_conf(), settings.max_pending_series)
         self._draining = threading.Lock()
         self._wake = threading.Event()
@@ -113,6 +114,16 @@ class Recorder:
     def _merge(self, events: list[Event]) -> None:
         self.buffer.merge(events)
         logs.emit_many(events)
+
+
+def _price_book(settings: Conf) -> PriceBook | None:
+    if settings.pricing == "off":
+        return None
+    try:
+        return PriceBook(settings.prices or {})
+    except (ValueError, TypeError, AttributeError, ArithmeticError):
+        _log.exception("MONITORING_PRICES is left out, prices are those of genai-prices")
+        return PriceBook({})
 
 
 _lock = threading.Lock()

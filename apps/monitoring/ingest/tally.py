@@ -11,6 +11,7 @@ from apps.monitoring.catalogue import METRICS, Kind, Metric
 from apps.monitoring.core import distinct, series, values
 from apps.monitoring.core.values import MAX_STORED, RefusedError
 from apps.monitoring.ingest.labels import LabelCaps, overflowed
+from apps.monitoring.ingest.prices import PriceBook
 from apps.monitoring.ingest.slot import Slot
 
 _MAX_ITEMS: Final = 1_000
@@ -29,10 +30,11 @@ class Tally:
     It remembers how label values and conversations are spelled, because they come again and again.
     """
 
-    __slots__ = ("_caps", "_members", "_spelled", "_tenant", "slot")
+    __slots__ = ("_caps", "_members", "_spelled", "_tenant", "prices", "slot")
 
-    def __init__(self, caps: LabelCaps, tenant: str) -> None:
+    def __init__(self, caps: LabelCaps, tenant: str, prices: PriceBook | None = None) -> None:
         self.slot = Slot()
+        self.prices = prices
         self._caps = caps
         self._tenant = tenant
         self._spelled: dict[str, dict[object, str]] = {}
@@ -57,19 +59,23 @@ class Tally:
         counters = self.slot.counters
         counters[series] = counters.get(series, 0) + 1
 
-    def number(self, metric: Metric, series: str, value: object) -> int | None:
-        """Add a value to an amount or a histogram; returns it in storage units, None when it is missing or refused."""
-        if value is None:
-            return None
-        amount = -1
+    def stored(self, metric: Metric, value: object) -> int | None:
+        """A value in storage units; None when it is refused."""
         if (type(value) is float or type(value) is int) and 0.0 <= value <= _LARGEST:
             amount = round(value * metric.scale)
-        if not 0 <= amount <= MAX_STORED:
-            try:
-                amount = values.stored(value, metric.scale, negative=metric.signed)
-            except RefusedError as refused:
-                self.refuse(refused.reason)
-                return None
+            if amount <= MAX_STORED:
+                return amount
+        try:
+            return values.stored(value, metric.scale, negative=metric.signed)
+        except RefusedError as refused:
+            self.refuse(refused.reason)
+            return None
+
+    def number(self, metric: Metric, series: str, value: object) -> int | None:
+        """Add a value to an amount or a histogram; returns it in storage units, None when it is missing or refused."""
+        amount = None if value is None else self.stored(metric, value)
+        if amount is None:
+            return None
         if metric.kind is _HISTOGRAM:
             self.slot.observe(series, amount)
             return amount

@@ -5,14 +5,14 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from apps.monitoring.monitor import AgentMonitor, get_agent_monitor
+from apps.monitoring.monitor import AgentMonitor
 from apps.monitoring.replay.recording import Line
 
 
 def play(line: Line, start: float) -> None:
     """Record one interaction with everything in it, at its own time; ``start`` is offset 0 in epoch seconds."""
     row, when = line.row, start + line.ended_ms / 1_000
-    monitor = get_agent_monitor(tenant_id=line.tenant)
+    monitor = AgentMonitor(line.tenant, pricing=False)  # a cost that was not recorded is not known
     for call in row.get("llm_calls") or ():
         if isinstance(call, Mapping):
             _play_call(monitor, row, call, when)

@@ -76,7 +76,7 @@ def samples(events: list[Event]) -> dict[str, list[Sample]]:
                 found["response_time"].append((*at, "", said["processing_time_ms"]))
             if said["estimated_cost"] is not None:
                 found["cost"].append((*at, said["model_used"], said["estimated_cost"]))
-            found["tokens"] += [(*at, "prompt", said["token_usage"]["prompt_tokens"]), (*at, "completion", 3)]
+            found["tokens"] += [(*at, "input", said["token_usage"]["prompt_tokens"]), (*at, "output", 3)]
             if said["handoff_triggered"]:
                 found["handoff_conversations"].append((*at, said["conversation_id"], 1))
         elif kind == "knowledge_search":
@@ -145,7 +145,7 @@ def test_every_statistic_of_every_scope_and_window_is_that_of_the_samples(raw: d
     cases = [("response_time", name, None) for name in NUMBERS]
     cases += [("llm_call_duration", name, {"provider": "openai"}) for name in NUMBERS]
     cases += [("cost", name, label) for name in ("sum", "mean", "count", "rate") for label in (None, {"model": "mini"})]
-    cases += [("tokens", name, {"kind": "prompt"}) for name in ("sum", "mean", "count")]
+    cases += [("tokens", name, {"kind": "input"}) for name in ("sum", "mean", "count")]
     cases += [("interactions", "count", None), ("interactions", "rate", None), ("model_usage", "count", {"model": "gpt-4o"})]
     for metric, name, label in cases:
         for window in (1, 3, 6):

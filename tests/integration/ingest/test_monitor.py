@@ -94,7 +94,7 @@ def test_what_the_caller_changes_afterwards_changes_nothing(store: HotStore) -> 
         errors.clear()
     assert recorder.flush_now(10)
     found = fields(everything(store), "acme")
-    assert (found["t\x1fprompt:s"], found["t\x1ftotal:s"], found["e\x1fcrm:n"]) == (2_000, 6_000, 2_000)
+    assert (found["t\x1finput:s"], found["t\x1foutput:s"], found["e\x1fcrm:n"]) == (2_000, 4_000, 2_000)
 
 
 @pytest.mark.parametrize("attempt", range(15))

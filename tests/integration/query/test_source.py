@@ -164,7 +164,7 @@ class TestReading:
         roll_up()
         stored = source.read("acme", MINUTE, MINUTE + 1, HotStore.from_conf()).cells
         assert stored == live
-        assert {key.values for key in stored if key.metric == "llm_call_tokens"} >= {("prompt", "openai"), ("total", "openai")}
+        assert {key.values for key in stored if key.metric == "llm_call_tokens"} >= {("input", "openai"), ("output", "openai")}
 
     def test_the_metrics_of_the_users_own_come_back_with_their_labels(self) -> None:
         send(event("user_metric", tenant="acme"), event("user_metric", tenant="acme", labels={}))

@@ -30,7 +30,7 @@ def calm(seed: int) -> Ledger:
 
 
 def test_the_default_rules_are_the_ones_judged_here() -> None:
-    assert {rule["name"] for rule in DEFAULT_RULES} == set(RULES)
+    assert {rule["name"] for rule in DEFAULT_RULES} - {"model-price-unknown"} == set(RULES)
     assert {incident.rule for incident in INCIDENTS.values()} <= set(RULES)
 
 

@@ -17,12 +17,11 @@ def test_an_interaction_counts_in_every_metric_it_says_something_about() -> None
         "rt:<": 1_200_000,
         "rt:>": 1_200_000,
         f"rt:{bucket_of(1_200_000)}": 1,
-        "t/prompt:n": 1,
-        "t/prompt:s": 100,
-        "t/completion:n": 1,
-        "t/completion:s": 20,
-        "t/total:n": 1,
-        "t/total:s": 120,
+        "it:n": 1,
+        "t/input:n": 1,
+        "t/input:s": 100,
+        "t/output:n": 1,
+        "t/output:s": 20,
         "c/gpt-4o:n": 1,
         "c/gpt-4o:s": 10_000_000,
         "m/gpt-4o:n": 1,
@@ -76,17 +75,27 @@ def test_a_handoff_without_a_reason_counts_as_unspecified() -> None:
 @pytest.mark.parametrize(
     ("usage", "totals"),
     [
-        ({"prompt_tokens": 7, "completion_tokens": 3}, {"prompt": 7, "completion": 3, "total": 10}),
-        ({"prompt_tokens": 7}, {"prompt": 7}),
-        ({"total_tokens": 9}, {"total": 9}),
-        ({"prompt_tokens": 7, "completion_tokens": 3, "total_tokens": 99}, {"prompt": 7, "completion": 3, "total": 99}),
-        ({"prompt_tokens": 0, "completion_tokens": 0}, {"prompt": 0, "completion": 0, "total": 0}),
-        ({"prompt_tokens": None, "completion_tokens": 3}, {"completion": 3}),
-        ({}, {}),
+        ({"prompt_tokens": 7, "completion_tokens": 3}, {"input": 7, "output": 3}),
+        ({"prompt_tokens": 7}, {"input": 7}),
+        ({"total_tokens": 9}, {"unattributed": 9}),
+        ({"prompt_tokens": 7, "completion_tokens": 3, "total_tokens": 10}, {"input": 7, "output": 3}),
+        ({"prompt_tokens": 7, "completion_tokens": 3, "total_tokens": 99}, {"input": 7, "output": 3, "unattributed": 89}),
+        ({"prompt_tokens": 0, "completion_tokens": 0}, {"input": 0, "output": 0}),
+        ({"prompt_tokens": None, "completion_tokens": 3}, {"output": 3}),
+        (
+            {
+                "prompt_tokens": 9,
+                "completion_tokens": 5,
+                "cache_read_tokens": 4,
+                "cache_write_tokens": 2,
+                "reasoning_tokens": 1,
+            },
+            {"input": 3, "cache_read": 4, "cache_write": 2, "output": 4, "reasoning": 1},
+        ),
         (None, {}),
     ],
 )
-def test_tokens_are_what_was_reported_and_a_total_of_both_parts(usage: dict[str, int], totals: dict[str, int]) -> None:
+def test_tokens_are_what_was_reported_each_of_one_kind(usage: dict[str, int], totals: dict[str, int]) -> None:
     found = counted(event("agent_interaction", token_usage=usage))
     assert {name[2:-2]: value for name, value in found.items() if name.startswith("t/") and name.endswith(":s")} == totals
 
@@ -95,7 +104,7 @@ def test_a_call_to_a_model_counts_by_its_provider() -> None:
     found = counted(event("llm_api_call"), event("llm_api_call", error=TimeoutError(), duration_ms=None, cost=None))
     assert (found["l/openai:n"], found["le/openai:n"]) == (2, 1)
     assert (found["ld/openai:s"], found["lc/openai:s"], found["lc/openai:n"]) == (800_000, 500_000_000, 1)
-    assert found["lt/total/openai:s"] == 20
+    assert (found["lt/input/openai:s"], found["lt/output/openai:s"]) == (14, 6)
 
 
 def test_a_context_counts_its_parts() -> None:

@@ -18,7 +18,7 @@ TOUCHES: dict[str, dict[str, tuple[str, ...]]] = {
         "model_used": ("m/", "c/"),
         "confidence_score": ("cf",),
         "processing_time_ms": ("rt",),
-        "token_usage": ("t/",),
+        "token_usage": ("t/", "it"),
         "estimated_cost": ("c/",),
         "handoff_triggered": ("h/", "hc"),
         "handoff_reason": ("h/",),

@@ -1,0 +1,146 @@
+"""One timed piece of work: a context manager and a decorator, for plain code, coroutines and generators."""
+
+from __future__ import annotations
+
+import functools
+import inspect
+import logging
+import time
+from abc import ABC, abstractmethod
+from collections.abc import AsyncIterator, Callable, Iterator
+from types import TracebackType
+from typing import Any, Final, Self, TypeVar, cast
+
+_log = logging.getLogger(__name__)
+
+_MILLISECONDS: Final = 1_000.0
+
+Decorated = TypeVar("Decorated", bound=Callable[..., Any])
+
+
+class Timed(ABC):
+    """Begins when it is entered and is recorded once, when it is left. What the work raises goes on to the caller.
+
+    As a decorator it makes every call of the function a piece of work of its own.
+    """
+
+    def __init__(self) -> None:
+        self._began: float | None = None
+
+    @abstractmethod
+    def _record(self, duration_ms: float, error: BaseException | None) -> None:
+        """Hand over what happened; ``error`` is what the work raised."""
+
+    @abstractmethod
+    def _anew(self) -> Self:
+        """Another piece of work of the same kind."""
+
+    def _called(self, arguments: inspect.BoundArguments) -> None:  # noqa: B027 - most have no use for them
+        """Look at the arguments of a decorated function."""
+
+    def _returned(self, value: Any) -> Any:
+        """Look at what a decorated function returned, and end; what comes back is given to its caller."""
+        self._end(None)
+        return value
+
+    def _followed(self, items: Iterator[Any]) -> Iterator[Any]:
+        """The items of a decorated generator."""
+        return items
+
+    def _followed_async(self, items: AsyncIterator[Any]) -> AsyncIterator[Any]:
+        """The items of a decorated asynchronous generator."""
+        return items
+
+    def _begin(self) -> None:
+        self._began = time.perf_counter()
+
+    def _elapsed_ms(self) -> float | None:
+        return None if self._began is None else (time.perf_counter() - self._began) * _MILLISECONDS
+
+    def _end(self, error: BaseException | None) -> None:
+        duration = self._elapsed_ms()
+        if duration is None:
+            return
+        self._began = None
+        try:
+            self._record(duration, error)
+        except Exception:
+            _log.exception("a %s was not recorded", type(self).__name__)
+
+    def _look(self, look: Callable[[], None]) -> None:
+        """Read what the caller's or a provider's objects say; they may raise anything, and the caller must not feel it."""
+        try:
+            look()
+        except Exception:
+            _log.exception("a %s could not read what it was given", type(self).__name__)
+
+    def __enter__(self) -> Self:
+        self._begin()
+        return self
+
+    def __exit__(self, _: type[BaseException] | None, error: BaseException | None, __: TracebackType | None) -> None:
+        self._end(error)
+
+    async def __aenter__(self) -> Self:
+        return self.__enter__()
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.__exit__(kind, error, trace)
+
+    def __call__(self, function: Decorated) -> Decorated:
+        """Decorate a function, a coroutine function, a generator function or an asynchronous one."""
+        return cast("Decorated", functools.wraps(function)(_wrapped(self, function, _signature(function))))
+
+
+def _signature(function: Callable[..., Any]) -> inspect.Signature | None:
+    try:
+        return inspect.signature(function)
+    except (TypeError, ValueError):  # made in C, and says nothing
+        return None
+
+
+def _wrapped(kind: Timed, function: Callable[..., Any], signature: inspect.Signature | None) -> Callable[..., Any]:  # noqa: C901 - one kind of function each
+    """The function with a piece of work around each call, of the same kind as the function is."""
+    # ruff: noqa: SLF001 - this is the class's own machinery
+
+    def begun(args: tuple[Any, ...], kwargs: dict[str, Any]) -> Timed:
+        work = kind._anew()
+        if signature is not None:
+            work._look(lambda: work._called(signature.bind(*args, **kwargs)))
+        work._begin()
+        return work
+
+    async def coroutine(*args: Any, **kwargs: Any) -> Any:
+        work = begun(args, kwargs)
+        try:
+            value = await function(*args, **kwargs)
+        except BaseException as error:
+            work._end(error)
+            raise
+        return work._returned(value)
+
+    def generator(*args: Any, **kwargs: Any) -> Iterator[Any]:
+        with begun(args, kwargs) as work:
+            return (yield from work._followed(function(*args, **kwargs)))
+
+    async def asynchronous_generator(*args: Any, **kwargs: Any) -> AsyncIterator[Any]:
+        with begun(args, kwargs) as work:
+            async for item in work._followed_async(function(*args, **kwargs)):
+                yield item
+
+    def plain(*args: Any, **kwargs: Any) -> Any:
+        work = begun(args, kwargs)
+        try:
+            value = function(*args, **kwargs)
+        except BaseException as error:
+            work._end(error)
+            raise
+        return work._returned(value)
+
+    if inspect.iscoroutinefunction(function):
+        return coroutine
+    if inspect.isasyncgenfunction(function):
+        return asynchronous_generator
+    return generator if inspect.isgeneratorfunction(function) else plain
