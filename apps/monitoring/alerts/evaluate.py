@@ -11,14 +11,11 @@ from django.db.models import Min
 from django.utils import timezone
 
 from apps.monitoring.alerts import outcome
-from apps.monitoring.alerts.measure import NOTHING, Measured, Windows, known_tenants
-from apps.monitoring.catalogue import RATIOS
+from apps.monitoring.alerts.measure import Windows, expected_tenants
 from apps.monitoring.conf import conf
-from apps.monitoring.core import lifecycle
 from apps.monitoring.core.clock import SECONDS, to_datetime, to_minute
-from apps.monitoring.core.lifecycle import State
-from apps.monitoring.core.rules import MAX_WINDOW, NoData, Rule, Scope, judge
-from apps.monitoring.core.series import GLOBAL
+from apps.monitoring.core.judging import judge_minute
+from apps.monitoring.core.rules import MAX_WINDOW, NoData, Rule
 from apps.monitoring.models import AlertRule, AlertState, EvaluationProgress, RollupBatch
 from apps.monitoring.query.source import watermark
 from apps.monitoring.rollup import locks
@@ -110,41 +107,20 @@ def _judge_rule(rule: AlertRule, windows: Windows, minute: int, held: str | None
 
 
 def _apply(rule: AlertRule, definition: Rule, windows: Windows, minute: int, held: str | None) -> int:
-    measured = windows.measure(definition)
     rows = {row.tenant: row for row in AlertState.objects.filter(rule=rule)}
-    changes: list[outcome.Change] = []
-    for tenant in _tenants(definition, measured, rows.keys()):
-        seen = measured.get(tenant, NOTHING)
-        verdict = judge(definition, seen.value, seen.samples)
-        row = rows.get(tenant)
-        if row is None and not verdict.breach:
-            continue
-        before = lifecycle.NEW if row is None else outcome.state_of(row)
-        after, events = lifecycle.step(definition, before, verdict, minute, held)
-        if after != before or events or after.is_idle(minute, definition.cooldown):
-            changes.append(outcome.Change(tenant, row, after, verdict, seen.samples, events))
+    states = {tenant: outcome.state_of(row) for tenant, row in rows.items()}
+    judged = judge_minute(definition, windows.measure(definition), states, expected_tenants(definition), minute, held)
+    changes = [
+        outcome.Change(one.tenant, rows.get(one.tenant), one.after, one.verdict, one.events)
+        for one in judged
+        if one.after != one.before or one.events or one.after.is_idle(minute, definition.cooldown)
+    ]
     if rule.error:
         AlertRule.objects.filter(pk=rule.pk).update(error="", error_since=None)
     return outcome.write(rule, definition, minute, changes)
-
-
-def _tenants(rule: Rule, measured: dict[str, Measured], stateful: Sequence[str] | object) -> list[str]:
-    """Whom to judge: who has samples, who has a state, and for an alert on no data everybody who should have some."""
-    tenants = {*measured, *stateful}  # type: ignore[misc]
-    if rule.scope == Scope.GLOBAL:
-        tenants.add(GLOBAL)
-    elif rule.scope == Scope.ONE_TENANT:
-        tenants.add(rule.tenant)
-    elif rule.no_data == NoData.ALERT:
-        ratio = RATIOS.get(rule.metric)
-        tenants |= known_tenants([rule.metric] if ratio is None else [ratio.denominator])
-    return sorted(tenants)
 
 
 def _advance(minute: int) -> None:
     EvaluationProgress.objects.update_or_create(
         id=EvaluationProgress.SINGLETON, defaults={"next_minute": to_datetime(minute), "ran_at": timezone.now()}
     )
-
-
-__all__ = ["Report", "State", "evaluate"]

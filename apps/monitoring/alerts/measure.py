@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -14,23 +14,13 @@ from django.db import connection
 from apps.monitoring.catalogue import DISTINCT, METRICS, RATIOS, USER_PREFIX, Kind, Ratio, user_metric
 from apps.monitoring.core import distinct, histogram
 from apps.monitoring.core.clock import SECONDS, to_datetime
+from apps.monitoring.core.judging import Measured
 from apps.monitoring.core.resolution import Resolution, Stretch
-from apps.monitoring.core.rules import QUANTILES, Rule, Scope, Statistic
+from apps.monitoring.core.rules import QUANTILES, NoData, Rule, Scope, Statistic
 from apps.monitoring.core.series import GLOBAL
 from apps.monitoring.rollup import periods
 
 Floats = npt.NDArray[np.float64]
-
-
-@dataclass(frozen=True, slots=True)
-class Measured:
-    """What a rule sees for one tenant; None without samples."""
-
-    value: float | None
-    samples: int
-
-
-NOTHING: Final = Measured(None, 0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -193,6 +183,23 @@ class Windows:
         """The value of a rule by tenant over ``[minute + 1 - window, minute + 1)``."""
         window = self._by_length.setdefault(rule.window, Window(self._end - rule.window, self._end))
         return window.measure(rule)
+
+
+def expected_tenants(rule: Rule) -> set[str]:
+    """Whom a rule judges even without a sample: all together, its one tenant, or with an alert on no data everybody."""
+    if rule.scope == Scope.GLOBAL:
+        return {GLOBAL}
+    if rule.scope == Scope.ONE_TENANT:
+        return {rule.tenant}
+    if rule.no_data != NoData.ALERT:
+        return set()
+    return known_tenants([sampled_metric(rule)])
+
+
+def sampled_metric(rule: Rule) -> str:
+    """The metric without which a rule has no data."""
+    ratio = RATIOS.get(rule.metric)
+    return rule.metric if ratio is None else ratio.denominator
 
 
 def known_tenants(metrics: Iterable[str]) -> set[str]:

@@ -22,7 +22,6 @@ class Change:
     row: AlertState | None
     after: State
     verdict: Verdict
-    samples: int
     events: list[Event]
     alert: Alert | None = None
 
@@ -56,7 +55,7 @@ def write(rule: AlertRule, definition: Rule, minute: int, changes: Sequence[Chan
             event=AlertTransition.Event.TRANSITION if event.changed else AlertTransition.Event.REMINDER,
             state=event.state.value,
             value=change.verdict.value,
-            samples=change.samples,
+            samples=change.verdict.samples,
             notified=event.notice is not None,
             reason=event.reason[:300],
             alert=change.alert,
@@ -86,7 +85,7 @@ def _write_alerts(rule: AlertRule, moment: datetime, changes: Sequence[Change]) 
                     fired_at=moment,
                     value=change.verdict.value,
                     threshold=rule.threshold,
-                    samples=change.samples,
+                    samples=change.verdict.samples,
                 )
                 begun.append(change.alert)
             elif event.changed and event.state is Status.RESOLVED and change.alert is not None:
@@ -140,7 +139,7 @@ def _write_notifications(rule: AlertRule, minute: int, changes: Sequence[Change]
                     outbox.Instance(
                         tenant=change.tenant,
                         value=change.verdict.value,
-                        samples=change.samples,
+                        samples=change.verdict.samples,
                         since=since,
                         reason=event.reason,
                         alert=None if change.alert is None else change.alert.pk,

@@ -10,7 +10,8 @@ from typing import Any
 
 import pytest
 
-from apps.monitoring.alerts.measure import NOTHING, Windows
+from apps.monitoring.alerts.measure import Windows
+from apps.monitoring.core.judging import NOTHING
 from apps.monitoring.core.rules import Rule, Scope
 from apps.monitoring.ingest.buffer import Event
 from tests.integration.ingest.hot import MINUTE, interaction

@@ -13,8 +13,9 @@ from django.utils import timezone
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
-from apps.monitoring.alerts.measure import NOTHING, Windows
+from apps.monitoring.alerts.measure import Windows
 from apps.monitoring.core.clock import to_datetime, to_minute
+from apps.monitoring.core.judging import NOTHING
 from apps.monitoring.core.resolution import Resolution
 from apps.monitoring.core.rules import Rule, Scope
 from apps.monitoring.core.series import GLOBAL

@@ -1,0 +1,59 @@
+"""One minute of one rule: every tenant judged, its state stepped. Evaluation, backtest and explain all ask here."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass
+from typing import Final
+
+from apps.monitoring.core import lifecycle
+from apps.monitoring.core.lifecycle import Event, State
+from apps.monitoring.core.rules import Rule, Verdict, judge
+
+
+@dataclass(frozen=True, slots=True)
+class Measured:
+    """What a rule sees for one tenant; None without samples."""
+
+    value: float | None
+    samples: int
+
+
+NOTHING: Final = Measured(None, 0)
+
+
+@dataclass(frozen=True, slots=True)
+class Judged:
+    """What one minute did to one tenant."""
+
+    tenant: str
+    before: State
+    after: State
+    verdict: Verdict
+    events: list[Event]
+
+
+def judge_minute(
+    rule: Rule,
+    measured: Mapping[str, Measured],
+    states: Mapping[str, State],
+    expected: Collection[str],
+    minute: int,
+    held: str | None = None,
+) -> list[Judged]:
+    """Judge whoever has samples, a state, or should have samples; whoever is calm and has no state is left out.
+
+    ``held`` is why nobody may be notified in this minute, None when they may.
+    """
+    found: list[Judged] = []
+    for tenant in sorted({*measured, *states, *expected}):
+        seen = measured.get(tenant, NOTHING)
+        verdict = judge(rule, seen.value, seen.samples)
+        before = states.get(tenant)
+        if before is None:
+            if not verdict.breach:
+                continue
+            before = lifecycle.NEW
+        after, events = lifecycle.step(rule, before, verdict, minute, held)
+        found.append(Judged(tenant, before, after, verdict, events))
+    return found
