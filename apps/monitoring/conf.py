@@ -25,6 +25,8 @@ class Conf:
     """Events waiting to be merged; beyond it the caller merges its own."""
     max_pending_series: int = 2_000_000
     """Merged series kept while the hot store is away; beyond it the oldest minutes are dropped and counted."""
+    flush_on_sigterm: bool = True
+    """Whether SIGTERM, where nobody else handles it, first sends what was recorded."""
     label_cap: int = 100
     """Values of one label of one tenant; more count under `other`."""
     pricing: Literal["list", "off"] = "list"

@@ -8,6 +8,7 @@ import subprocess
 import sys
 import textwrap
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 import redis
@@ -36,8 +37,11 @@ def store(valkey: redis.Redis) -> Iterator[HotStore]:
     return HotStore(valkey, "agentmon", shards=8)
 
 
+ENVIRONMENT = {"DJANGO_SETTINGS_MODULE": "config.settings", "MONITORING_LOG_PATH": os.devnull}
+
+
 def start(script: str, **settings: str) -> subprocess.Popen[str]:
-    environment = {**os.environ, "DJANGO_SETTINGS_MODULE": "config.settings", "MONITORING_LOG_PATH": os.devnull, **settings}
+    environment = {**os.environ, **ENVIRONMENT, **settings}
     return subprocess.Popen(
         [sys.executable, "-c", PRELUDE + textwrap.dedent(script)],
         cwd=ROOT,
@@ -73,6 +77,140 @@ def test_however_it_ends_in_order(store: HotStore, ending: str) -> None:
     process = start(f"record(100)\n{ending}", MONITORING_FLUSH_INTERVAL="600")
     process.communicate(timeout=60)
     assert interactions(store, "acme") == 100
+
+
+def test_a_script_that_is_asked_to_end_sends_what_it_has_and_ends_by_the_signal(store: HotStore) -> None:
+    process = start(
+        """
+        record(100)
+        say("recorded")
+        while True:
+            monitor.log_and_record_interaction(conversation_id="more", agent_response="yes", timestamp=1767571200)
+            say("more")
+            time.sleep(0.001)
+        """,
+        MONITORING_FLUSH_INTERVAL="600",
+    )
+    wait_for(process, "recorded")
+    process.terminate()
+    said, _ = process.communicate(timeout=60)
+    assert process.returncode == -signal.SIGTERM
+    assert interactions(store, "acme") - 100 - said.count("more") in {0, 1}  # it may end between recording and saying so
+
+
+def test_a_script_that_handles_the_signal_itself_goes_on_to(store: HotStore) -> None:
+    process = start(
+        """
+        signal.signal(signal.SIGTERM, lambda *_: sys.exit(3))
+        record(100)
+        say("recorded")
+        time.sleep(60)
+        """,
+        MONITORING_FLUSH_INTERVAL="600",
+    )
+    wait_for(process, "recorded")
+    process.terminate()
+    process.communicate(timeout=60)
+    assert process.returncode == 3
+    assert interactions(store, "acme") == 100
+
+
+def test_the_signal_may_be_left_alone(store: HotStore) -> None:
+    script = "record(100)\nassert signal.getsignal(signal.SIGTERM) is signal.SIG_DFL"
+    run(script, MONITORING_FLUSH_ON_SIGTERM="false")
+
+
+@pytest.mark.parametrize("method", ["fork", "forkserver", "spawn"])
+def test_children_of_multiprocessing_send_what_they_have(store: HotStore, method: str, tmp_path: Path) -> None:
+    # A file, because what is spawned imports the main module again.
+    script = tmp_path / "agent.py"
+    script.write_text(
+        PRELUDE
+        + textwrap.dedent(f"""
+        import multiprocessing
+        from concurrent.futures import ProcessPoolExecutor
+
+        if __name__ == "__main__":
+            record(1)
+            context = multiprocessing.get_context({method!r})
+            child = context.Process(target=record, args=(10,))
+            child.start()
+            child.join()
+            assert child.exitcode == 0
+            with ProcessPoolExecutor(2, mp_context=context) as pool:
+                list(pool.map(record, [100] * 4))
+        """)
+    )
+    environment = {**ENVIRONMENT, **os.environ, "PYTHONPATH": str(ROOT), "MONITORING_FLUSH_INTERVAL": "600"}
+    subprocess.run([sys.executable, str(script)], cwd=ROOT, env=environment, check=True, timeout=60)
+    assert interactions(store, "acme") == 411
+
+
+def test_what_is_recorded_while_the_process_ends_is_sent_too(store: HotStore) -> None:
+    run("import atexit\natexit._run_exitfuncs()\nrecord(10)\nos._exit(0)", MONITORING_FLUSH_INTERVAL="600")
+    assert interactions(store, "acme") == 10
+
+
+def test_many_threads_and_coroutines_record_and_everything_counts(store: HotStore) -> None:
+    run(
+        """
+        import asyncio, threading
+        async def several():
+            async def one():
+                record(50)
+                await asyncio.sleep(0)
+                record(50)
+            await asyncio.gather(*(one() for _ in range(20)))
+        threads = [threading.Thread(target=record, args=(1_000,)) for _ in range(8)]
+        for thread in threads:
+            thread.start()
+        asyncio.run(several())
+        for thread in threads:
+            thread.join()
+        """,
+        MONITORING_FLUSH_INTERVAL="0.01",
+    )
+    assert interactions(store, "acme") == 10_000
+
+
+def test_objects_that_record_or_end_something_when_they_are_looked_at_hold_nobody_up(store: HotStore) -> None:
+    run(
+        """
+        class Records:
+            def __str__(self):
+                record(1)
+                assert not flush_now(5)
+                return "one more"
+        class Ends:
+            def __str__(self):
+                raise SystemExit
+        for _ in range(10):
+            for intent in (Records(), Ends(), "refund"):
+                monitor.log_and_record_interaction(conversation_id="c-1", agent_response="yes", intent=intent, timestamp=1767571200)
+            time.sleep(0.02)
+        assert flush_now()
+        """,
+        MONITORING_FLUSH_INTERVAL="0.01",
+        MONITORING_LOG_PATH="",  # else the line asks the object, too
+    )
+    assert interactions(store, "acme") == 40
+
+
+def test_in_direct_mode_such_an_object_holds_nobody_up_either(store: HotStore) -> None:
+    run(
+        """
+        class Records:
+            def __str__(self):
+                record(1)
+                return "one more"
+        for _ in range(10):
+            monitor.log_and_record_interaction(conversation_id="c", agent_response="yes", intent=Records(), timestamp=1767571200)
+        os._exit(0)
+        """,
+        MONITORING_WRITE_MODE="direct",
+        MONITORING_LOG_PATH="",
+    )
+    assert interactions(store, "acme") == 20
 
 
 def test_a_kill_loses_what_came_after_the_last_flush_and_nothing_before(store: HotStore) -> None:

@@ -63,7 +63,7 @@ def _number(value: object) -> float | Decimal:
     if isinstance(value, Integral):
         return int(value)
     # Decimal keeps 0.1 USD at exactly 100,000,000 nano-dollars; a float is off by less than half a unit.
-    number = value if isinstance(value, Decimal) else float(value)
+    number = Decimal(value) if isinstance(value, Decimal) else float(value)
     if not (number.is_finite() if isinstance(number, Decimal) else math.isfinite(number)):
         raise RefusedError("not_finite")
     return number
@@ -73,7 +73,7 @@ def text(value: object, limit: int) -> str:
     """A text that Postgres, Redis and JSON can all hold. Raises RefusedError(not_text) when it is none."""
     try:
         # The text of a text of another type, as an enumeration's member is, is its content, however it spells itself.
-        plain = str.__str__(value) if isinstance(value, str) else str(value)
+        plain = str.__str__(value if isinstance(value, str) else str(value))
         return plain[:limit].encode("utf-8", "replace").decode().replace("\x00", "").replace("\x1f", " ")
     except Exception as error:  # a foreign object may raise anything when it is looked at
         raise RefusedError("not_text") from error
@@ -105,7 +105,7 @@ def moment(value: object, now: float) -> float:
 
 def _epoch(value: object) -> float:
     if isinstance(value, datetime):
-        return (value if value.tzinfo else value.replace(tzinfo=UTC)).timestamp()
+        return float((value if value.tzinfo else value.replace(tzinfo=UTC)).timestamp())
     if isinstance(value, Real) and not isinstance(value, bool):
         return float(value)
     raise RefusedError("timestamp")

@@ -35,7 +35,11 @@ class Buffer:
         self.caps = LabelCaps(label_cap)
 
     def merge(self, events: list[Event]) -> None:
-        """Add events; one that cannot be read at all is counted as refused."""
+        """Add events; one that cannot be read at all is counted as refused.
+
+        What a signal raises in the main thread (KeyboardInterrupt, SystemExit) is raised again, once all events are in.
+        """
+        signalled: BaseException | None = None
         with self._lock:
             slots, tallies = self._slots, self._tallies
             for kind, tenant, handed_over, timestamp, arguments in events:
@@ -54,6 +58,12 @@ class Buffer:
                     TRANSLATORS[kind](tally, arguments)
                 except Exception:
                     tally.refuse("unreadable")
+                except BaseException as error:
+                    tally.refuse("unreadable")
+                    if threading.current_thread() is threading.main_thread():
+                        signalled = error
+        if signalled is not None:
+            raise signalled
 
     def _tally(self, tenant: str) -> Tally:
         if len(self._tallies) >= _MAX_TALLIES:
@@ -74,3 +84,7 @@ def _moment(timestamp: object, handed_over: float) -> tuple[float, str | None]:
         return values.moment(timestamp, handed_over), None
     except RefusedError as refused:
         return handed_over, refused.reason
+    except BaseException as error:
+        if not isinstance(error, Exception) and threading.current_thread() is threading.main_thread():
+            raise
+        return handed_over, "timestamp"

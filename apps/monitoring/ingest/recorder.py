@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-import atexit
 import logging
 import os
 import threading
 import time
 from collections import deque
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Final
 
-from apps.monitoring import logs
+from apps.monitoring import endings, logs
 from apps.monitoring.conf import Conf, conf
 from apps.monitoring.ingest.buffer import Buffer, Event
 from apps.monitoring.ingest.flusher import Flusher
@@ -28,7 +29,10 @@ _EXIT_SECONDS: Final = 5.0
 
 
 class Recorder:
-    """Hands events from callers to the buffer without I/O on the caller's thread; one a process."""
+    """Hands events from callers to the buffer without I/O on the caller's thread; one a process.
+
+    From `close` on it works as in direct mode: nobody may come later to flush what waits.
+    """
 
     def __init__(self) -> None:
         settings = conf()
@@ -40,24 +44,26 @@ class Recorder:
         self.buffer = Buffer(settings.label_cap, _price_book(settings))
         self.flusher = Flusher(self.buffer, HotStore.from_conf(), settings.max_pending_series)
         self._draining = threading.Lock()
+        self._flushing = threading.Lock()
+        self._inside = threading.local()
         self._wake = threading.Event()
         self._started = threading.Lock()
         self._thread: threading.Thread | None = None
 
     def put(self, event: Event) -> None:
         """Take an event over. In direct mode it is in the hot store when this returns, if the hot store answers."""
-        if self._direct:
-            self._merge([event])
-            self.flusher.flush()
-            return
         waiting = len(self._queue)
-        if waiting >= self._queue_size:
+        if waiting >= self._queue_size and not self._is_inside():
             # The merging thread does not keep up: the caller pays for its own event, and nothing is lost.
             self.flusher.counters["merged_by_caller"] += 1
             self._merge([event])
             return
         self._queue.append(event)
-        if self._thread is None:
+        if self._direct:
+            self._flush_once(_EXIT_SECONDS)
+            if self._queue:  # put while that was under way
+                self._flush_once(_EXIT_SECONDS)
+        elif self._thread is None:
             self._start()
         elif waiting == _WAKE_AT:
             self._wake.set()
@@ -72,18 +78,30 @@ class Recorder:
         """Merge and send everything that was put so far; True when the hot store has confirmed it in time."""
         deadline = time.monotonic() + timeout
         while True:
-            self._drain()
-            if self.flusher.flush():
+            if self._flush_once(max(0.0, deadline - time.monotonic())):
                 return True
-            if time.monotonic() >= deadline:
+            if time.monotonic() >= deadline or self._is_inside():
                 return False
             time.sleep(0.05)
 
+    def close(self) -> None:
+        """The process is about to end: what comes now is sent at once, and the merging thread sends what waits.
+
+        Called in signal handlers, so it takes no lock, not even that of an Event.
+        """
+        self._direct = True
+
     def _start(self) -> None:
         with self._started:
-            if self._thread is None:
-                self._thread = threading.Thread(target=self._run, name="agent-monitor", daemon=True)
-                self._thread.start()
+            if self._thread is not None:
+                return
+            thread = threading.Thread(target=self._run, name="agent-monitor", daemon=True)
+            try:
+                thread.start()
+            except RuntimeError:  # no thread is to be had: the next event tries again
+                self.flusher.counters["thread_errors"] += 1
+            else:
+                self._thread = thread
 
     def _run(self) -> None:
         next_flush = time.monotonic() + self._interval
@@ -91,17 +109,22 @@ class Recorder:
             self._wake.wait(min(0.1, self._interval))
             self._wake.clear()
             try:
-                self._drain()
-                if time.monotonic() >= next_flush:
-                    self.flusher.flush()
+                self._drain(_EXIT_SECONDS)
+                if self._direct or time.monotonic() >= next_flush:
+                    self._send(_EXIT_SECONDS)
                     next_flush = time.monotonic() + self._interval
-            except Exception:
+            except BaseException:  # also SystemExit: an object that somebody recorded may raise it
                 self.flusher.counters["thread_errors"] += 1
                 _log.exception("the monitoring thread goes on after an error")
 
-    def _drain(self) -> None:
+    def _flush_once(self, seconds: float) -> bool:
+        return self._drain(seconds) and self._send(seconds)
+
+    def _drain(self, seconds: float) -> bool:
         """Merge what was put before the call, also what another thread has taken from the queue and not merged yet."""
-        with self._draining:
+        with self._turn(self._draining, seconds) as mine:
+            if not mine:
+                return False
             for _ in range(len(self._queue) // _AT_ONCE + 1):
                 events: list[Event] = []
                 try:
@@ -110,10 +133,35 @@ class Recorder:
                 except IndexError:
                     pass
                 self._merge(events)
+            return True
+
+    def _send(self, seconds: float) -> bool:
+        with self._turn(self._flushing, seconds) as mine:
+            return mine and self.flusher.flush()
 
     def _merge(self, events: list[Event]) -> None:
         self.buffer.merge(events)
         logs.emit_many(events)
+
+    @contextmanager
+    def _turn(self, lock: threading.Lock, seconds: float) -> Iterator[bool]:
+        """Whether it is this thread's turn within ``seconds``.
+
+        Never while it has one already: then an object that is being merged records something itself, or a signal came,
+        and waiting would be for ever.
+        """
+        if self._is_inside() or not lock.acquire(timeout=seconds):
+            yield False
+            return
+        self._inside.it = True
+        try:
+            yield True
+        finally:
+            self._inside.it = False
+            lock.release()
+
+    def _is_inside(self) -> bool:
+        return getattr(self._inside, "it", False)
 
 
 def _price_book(settings: Conf) -> PriceBook | None:
@@ -139,6 +187,7 @@ def recorder() -> Recorder:
             found = _recorder
             if found is None:
                 found = _recorder = Recorder()
+                endings.watch(end, close)
     return found
 
 
@@ -152,16 +201,24 @@ def flush_now(timeout: float = 10.0) -> bool:
     return _recorder is None or _recorder.flush(timeout)
 
 
+def close() -> None:
+    """From now on each event is sent before its call returns: the process is about to end."""
+    if _recorder is not None:
+        _recorder.close()
+
+
+def end() -> None:
+    """Send and log what was recorded; what is recorded after is sent at once. Takes some seconds at most."""
+    close()
+    if not flush_now(_EXIT_SECONDS):
+        _log.error("the process ends with records that the hot store did not take")
+    logs.drain()
+
+
 def _begin_anew() -> None:
     """In a forked child: what the parent has not flushed is the parent's to flush, and its threads are not here."""
     global _recorder, _lock
     _recorder, _lock = None, threading.Lock()
 
 
-def _at_exit() -> None:
-    if not flush_now(_EXIT_SECONDS):
-        _log.error("the process ends with records that the hot store did not take")
-
-
 os.register_at_fork(after_in_child=_begin_anew)
-atexit.register(_at_exit)

@@ -149,8 +149,10 @@ class LogWriter:
         while queue and len(pending) < limit:
             try:
                 pending.append(render(queue.popleft()))
-            except Exception:  # foreign objects may raise anything when they are looked at
+            except BaseException as error:  # foreign objects may raise anything when they are looked at
                 self._failed += 1
+                if not isinstance(error, Exception) and threading.current_thread() is threading.main_thread():
+                    raise  # a signal
 
     def _note(self, error: Exception) -> None:
         self._retried += 1

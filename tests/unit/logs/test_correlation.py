@@ -131,7 +131,7 @@ def test_a_line_says_the_request_and_the_trace(log: Path, settings: Any) -> None
     recorder._begin_anew()
     with logs.bind_request_id("r-1"), logs.bind_trace("f" * 32):
         get_agent_monitor("acme").log_and_record_error("crm")
-    recorder.recorder()._drain()
+    recorder.recorder()._drain(5)
     assert logs.drain(20)
     (line,) = [json.loads(line) for line in log.read_text().splitlines()]
     assert line["request_id"] == "r-1"
