@@ -117,7 +117,7 @@ class AgentMonitor:
                 else {"prompt_tokens": prompt_tokens, "completion_tokens": completion_tokens},
                 "cost": cost,
                 "error": error,
-                "cancelled": cancelled or None,
+                "cancelled": None if cancelled is False else cancelled,
             },
         )
 
