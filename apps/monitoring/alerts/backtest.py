@@ -1,0 +1,105 @@
+"""What a rule would have done: its timeline over stored minutes. Nothing is written, nobody is told."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass
+from datetime import datetime
+from typing import Any
+
+from apps.monitoring.alerts.sweep import sweep
+from apps.monitoring.conf import conf
+from apps.monitoring.core.clock import isoformat, to_minute
+from apps.monitoring.core.frame import Frame
+from apps.monitoring.core.resolution import Resolution
+from apps.monitoring.core.rules import Rule
+from apps.monitoring.core.timeline import Line, Tally, Timeline
+from apps.monitoring.query.errors import RangeError
+from apps.monitoring.query.source import watermark
+from apps.monitoring.rollup import floors
+
+
+@dataclass(frozen=True, slots=True)
+class Span:
+    """The minutes ``[start, end)`` that a backtest looks at."""
+
+    start: int
+    end: int
+
+    @property
+    def minutes(self) -> int:
+        """How many."""
+        return self.end - self.start
+
+
+def span(rule: Rule, start: datetime, end: datetime) -> Span:
+    """The complete minutes of a range, each with its whole window still kept as minutes.
+
+    Raises RangeError when there is none, or when the range begins before what is kept.
+    """
+    until = watermark(conf().shards)
+    if until is None:
+        msg = "no minute is rolled up yet: there is nothing to test against"
+        raise RangeError(msg)
+    found = Span(to_minute(start), min(to_minute(end), until))
+    if found.minutes < 1:
+        msg = f"no minute of the range is complete: minutes are complete until {isoformat(until)}"
+        raise RangeError(msg)
+    first = earliest(rule)
+    if found.start < first:
+        msg = f"with a window of {rule.window} minutes a backtest can begin at {isoformat(first)}: older minutes are not kept"
+        raise RangeError(msg)
+    return found
+
+
+def earliest(rule: Rule) -> int:
+    """The first minute whose window is kept as minutes."""
+    floor = floors.read().get(Resolution.MINUTE, 0)
+    return floor + rule.window - 1 if floor else 0
+
+
+def backtest(rule: Rule, over: Span) -> Timeline:
+    """Everything that the rule would have done, by the function that evaluates."""
+    timeline = Timeline(rule, end=over.start)
+    for frame in frames(rule, over):
+        timeline.show(frame)
+    return timeline
+
+
+def frames(rule: Rule, over: Span) -> Iterator[Frame]:
+    """What the rule sees, stretch by stretch, for who wants to show how far it is."""
+    return sweep(rule, over.start, over.end)
+
+
+def as_json(timeline: Timeline, over: Span) -> dict[str, Any]:
+    """The timeline as machines read it: transitions as in the history of real alerts. Tenant None is all together."""
+    return {
+        "rule": timeline.rule.name,
+        "from": isoformat(over.start),
+        "to": isoformat(over.end),
+        "instances": [
+            {
+                "tenant": tenant or None,
+                "transitions": [_line(line) for line in lines if line.changed],
+                "reminders": [_line(line) for line in lines if not line.changed],
+                **_summary(timeline.tally(tenant)),
+            }
+            for tenant, lines in sorted(timeline.lines.items())
+        ],
+        **_summary(timeline.total()),
+    }
+
+
+def _line(line: Line) -> dict[str, Any]:
+    return {
+        "minute": isoformat(line.minute),
+        "state": line.state.value,
+        "value": line.value,
+        "samples": line.samples,
+        "notified": line.notice is not None,
+        "reason": line.reason,
+    }
+
+
+def _summary(tally: Tally) -> dict[str, Any]:
+    return {**asdict(tally), "summary": str(tally)}

@@ -1,0 +1,63 @@
+"""The options of commands that try out a rule with other values than it is saved with."""
+
+from __future__ import annotations
+
+import re
+from typing import Any, Final
+
+import orjson
+from django.core.management.base import CommandError, CommandParser
+
+from apps.monitoring.core.rules import NoData, Operator, Scope, Statistic
+
+_DURATION: Final = re.compile(r"(\d{1,6})\s*([mhd]?)\Z")
+_MINUTES: Final = {"": 1, "m": 1, "h": 60, "d": 1_440}
+
+
+def add(parser: CommandParser) -> None:
+    """A rule, and what is to be different about it."""
+    parser.add_argument(
+        "rule", help="the name of a rule; of one that is not saved give --metric --statistic --operator --threshold"
+    )
+    other = parser.add_argument_group("other values than the saved ones", "Stretches of time are minutes: 10, 10m, 2h, 1d.")
+    other.add_argument("--metric")
+    other.add_argument("--statistic", choices=list(Statistic))
+    other.add_argument("--operator", choices=list(Operator))
+    other.add_argument("--threshold", type=float)
+    other.add_argument("--recovery-threshold", type=float)
+    other.add_argument("--window", dest="window_minutes", type=_minutes, metavar="MINUTES")
+    other.add_argument("--for", dest="for_minutes", type=_minutes, metavar="MINUTES")
+    other.add_argument("--keep-firing-for", dest="keep_firing_for_minutes", type=_minutes, metavar="MINUTES")
+    other.add_argument("--cooldown", dest="cooldown_minutes", type=_minutes, metavar="MINUTES")
+    other.add_argument("--min-samples", type=int)
+    other.add_argument("--no-data", choices=list(NoData))
+    other.add_argument("--scope", choices=list(Scope))
+    other.add_argument("--tenant", help="only this tenant")
+    other.add_argument("--label-filter", type=_labels, metavar="JSON", help='such as {"model": "gpt-4o"}')
+
+
+_FIELDS: Final = (
+    "metric", "statistic", "operator", "threshold", "recovery_threshold", "window_minutes", "for_minutes",
+    "keep_firing_for_minutes", "cooldown_minutes", "min_samples", "no_data", "scope", "tenant", "label_filter",
+)  # fmt: skip
+
+
+def given(options: dict[str, Any]) -> dict[str, Any]:
+    """The fields of the rule that the options change."""
+    return {field: options[field] for field in _FIELDS if options[field] is not None}
+
+
+def _minutes(text: str) -> int:
+    match = _DURATION.match(text.strip())
+    if match is None:
+        msg = f"a stretch of time is whole minutes, such as 10, 10m, 2h or 1d, not {text!r}"
+        raise CommandError(msg)
+    return int(match[1]) * _MINUTES[match[2]]
+
+
+def _labels(text: str) -> Any:
+    try:
+        return orjson.loads(text)
+    except orjson.JSONDecodeError as error:
+        msg = f'--label-filter is a JSON object such as {{"model": "gpt-4o"}}, not {text!r}'
+        raise CommandError(msg) from error
