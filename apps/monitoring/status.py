@@ -6,11 +6,13 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from types import MappingProxyType
 from typing import Any, Final
+from urllib.parse import urlsplit, urlunsplit
 
 import redis
 from django.db import DatabaseError, ProgrammingError
 from django.db.models import Count, Min
 
+from apps.monitoring.conf import conf
 from apps.monitoring.core.clock import isoformat, minute_of, to_datetime
 from apps.monitoring.core.resolution import Resolution
 from apps.monitoring.core.series import GLOBAL
@@ -68,6 +70,7 @@ def status(now: datetime) -> Status:
         backlog = [batch for shard in range(store.shards) for batch in store.backlog(shard)]
         oldest = min((batch.minute for batch in backlog), default=None)
         found.details["hot_store"] = {
+            "address": _without_password(conf().redis_url),
             "batches": len(backlog),
             "oldest_minute": None if oldest is None else isoformat(oldest),
         }
@@ -80,6 +83,11 @@ def status(now: datetime) -> Status:
     except DatabaseError as error:
         found.fail("database", f"the database does not answer: {str(error).splitlines()[0] if str(error) else error!r}")
     return found
+
+
+def _without_password(url: str) -> str:
+    found = urlsplit(url)
+    return urlunsplit(found._replace(netloc=found.netloc.rpartition("@")[2]))
 
 
 def _look_at_database(found: Status, now: datetime) -> None:
