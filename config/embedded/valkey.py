@@ -31,7 +31,7 @@ class Valkey:
         program = binaries.valkey()
         leftovers.end(data, program.name, signal.SIGTERM)
         password = secret.keep(self.state / "valkey-password", lambda: secrets.token_urlsafe(24))
-        self.port = port = self.port or free_port()
+        self.port = port = self.port or self._kept_port()
         config = data / "server.conf"
         config.touch(mode=0o600)
         config.write_text(f"requirepass {password}\n")
@@ -46,6 +46,11 @@ class Valkey:
             signal.SIGTERM,
         )  # fmt: skip
         self.url = f"redis://:{password}@127.0.0.1:{port}/0"
+
+    def _kept_port(self) -> int:
+        """The same over restarts: an agent's own site may have it in its settings."""
+        port = int(secret.keep(self.state / "valkey-port", lambda: str(free_port())))
+        return free_port() if answers(port) else port
 
     def stop(self) -> None:
         """In order: the append-only file is complete."""

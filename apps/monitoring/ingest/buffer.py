@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Mapping
 from typing import Any, Final
 
 from apps.monitoring.core import values
@@ -15,7 +14,7 @@ from apps.monitoring.ingest.prices import PriceBook
 from apps.monitoring.ingest.slot import Slot
 from apps.monitoring.ingest.tally import Tally
 
-Event = tuple[str, str, float, object, Mapping[str, Any]]
+Event = tuple[str, str, float, object, dict[str, Any]]
 """Type, tenant, when it was handed over (epoch seconds), the caller's own timestamp or None, arguments."""
 
 Slots = dict[tuple[int, str], Slot]

@@ -17,7 +17,7 @@ from apps.monitoring.core.tokens import GIVEN, INPUT, OUTPUT, Counts, disjoint
 from apps.monitoring.core.values import MAX_STORED, RefusedError
 from apps.monitoring.ingest.tally import Tally
 
-Fields = Mapping[str, Any]
+Fields = dict[str, Any]
 
 _INTERACTIONS: Final = METRICS["interactions"]
 _ANSWERED: Final = METRICS["interactions_answered"]
@@ -77,7 +77,9 @@ def _interaction(tally: Tally, event: Fields) -> None:
     if cost is not None:
         tally.number(_COST, tally.series(_COST, model), cost)
     elif used is not None and "pricing" not in event:
-        _computed_cost(tally, _COST, model, used, None, model)
+        computed = _computed_cost(tally, _COST, model, used, None, model)
+        if computed is not None:  # the line, which is written later, says it too
+            event["estimated_cost"], event["pricing"] = computed
     tally.number(_CONFIDENCE, _CONFIDENCE.code, event["confidence_score"])
     if intent is not None:
         tally.count(tally.series(_INTENTS, intent))
@@ -130,18 +132,22 @@ def _plain(given: dict[Any, Any]) -> Counts | None:
     return None
 
 
-def _computed_cost(tally: Tally, metric: Metric, label: object, used: Counts, provider: object, model: object) -> None:
-    """Add the cost that the tokens have by the price list."""
+def _computed_cost(
+    tally: Tally, metric: Metric, label: object, used: Counts, provider: object, model: object
+) -> tuple[float, str] | None:
+    """Add the cost that the tokens have by the price list; which it is, in US dollars, and by which list."""
     if tally.prices is None:
-        return
+        return None
     prices = tally.prices.find(provider, model)
     if prices is None:
         tally.count(tally.series(_UNKNOWN_PRICES, model))
-        return
+        return None
     computed = pricing.cost(prices, used)
-    if computed is not None and computed <= MAX_STORED:
-        tally.slot.add(tally.series(metric, label), computed)
-        tally.count(tally.series(_COMPUTED_COSTS, prices.source))
+    if computed is None or computed > MAX_STORED:
+        return None
+    tally.slot.add(tally.series(metric, label), computed)
+    tally.count(tally.series(_COMPUTED_COSTS, prices.source))
+    return computed / metric.scale, prices.source
 
 
 def _llm_call(tally: Tally, event: Fields) -> None:
@@ -158,7 +164,9 @@ def _llm_call(tally: Tally, event: Fields) -> None:
     if cost is not None:
         tally.number(_LLM_CALL_COST, tally.series(_LLM_CALL_COST, provider), cost)
     elif used is not None and "pricing" not in event:
-        _computed_cost(tally, _LLM_CALL_COST, provider, used, provider, event["model"])
+        computed = _computed_cost(tally, _LLM_CALL_COST, provider, used, provider, event["model"])
+        if computed is not None:
+            event["cost"], event["pricing"] = computed
 
 
 def _context_build(tally: Tally, event: Fields) -> None:

@@ -13,7 +13,7 @@ from apps.monitoring.logs.plain import Json, plain
 from apps.monitoring.logs.quick import Quick
 from apps.monitoring.logs.redaction import Redactor
 
-Event = tuple[str, str, float, object, Mapping[str, Any]]
+Event = tuple[str, str, float, object, dict[str, Any]]
 """Type, tenant, when it was handed over (epoch seconds), the caller's own timestamp or None, arguments of the call."""
 
 MAX_BYTES: Final = 65_536

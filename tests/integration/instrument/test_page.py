@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Iterator
+from importlib.metadata import version
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
@@ -11,6 +14,7 @@ import openai
 import pytest
 import redis
 
+from apps.monitoring import logs
 from apps.monitoring.ingest import recorder
 from apps.monitoring.ingest.hotstore import HotStore
 from tests.e2e.parts import ROOT
@@ -61,6 +65,21 @@ def test_who_copies_the_page_has_every_number(agent: dict[str, Any], store: HotS
     assert (found["l\x1fopenai:n"], found["lf\x1fopenai:n"] > 0 or found["lf\x1fopenai:s"] > 0) == (2, True)
     assert found["t\x1finput:s"] + found["t\x1fcache_read:s"] == 120
     assert found["c\x1fgpt-4o:s"] == 20 * 2_500 + 100 * 1_250 + 30 * 10_000
+
+
+def test_the_log_says_what_it_cost_and_by_which_list(agent: dict[str, Any], store: HotStore, tmp_path: Path) -> None:
+    logs.configure(path=str(tmp_path / "agent.log"))
+    asked = [{"role": "user", "content": "Hello?"}]
+    conversation = SimpleNamespace(id="c-1", question="Where is my refund?", last_messages=lambda _: asked)
+    agent["answer"]("acme", conversation, "Where is my refund?")
+    assert recorder.flush_now(10)
+    assert logs.drain(10)
+    lines = {line["event_type"]: line for line in map(json.loads, (tmp_path / "agent.log").read_text().splitlines())}
+    logs.configure(path="")
+    assert lines["agent_interaction"]["estimated_cost"] == lines["llm_api_call"]["cost"] == pytest.approx(0.000475)
+    assert (
+        lines["agent_interaction"]["pricing"] == lines["llm_api_call"]["pricing"] == f"genai-prices {version('genai-prices')}"
+    )
 
 
 def test_a_provider_that_fails_is_a_failed_call_and_a_failed_turn(agent: dict[str, Any], store: HotStore) -> None:

@@ -11,6 +11,7 @@ import shlex
 import signal
 import sys
 import time
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Final
 
@@ -108,9 +109,15 @@ class Command(BaseCommand):
             f"\n  one-time login  {address}{one_time_login_path(user)}"
             f"\n  admin           {address}/admin/"
             f"\n  sink            http://127.0.0.1:{env['SINK_HTTP_PORT']}/ (what the channels sent)"
+            f"{_record_to(env) if servers.in_use() else ''}"
             f"\n\n  started {time.strftime('%H:%M:%S')}; the first alert comes within three minutes. Ctrl-C stops everything.\n"
         )
         self.stdout.flush()
+
+
+def _record_to(env: Mapping[str, str]) -> str:
+    """Of the private server only: the address has its password."""
+    return f"\n  record to       {env['REDIS_URL']} (MONITORING_REDIS_URL of your agent's site)"
 
 
 def _address(state: Path) -> str:
