@@ -67,8 +67,10 @@ def test_who_copies_the_page_has_every_number(agent: dict[str, Any], store: HotS
     assert found["c\x1fgpt-4o:s"] == 20 * 2_500 + 100 * 1_250 + 30 * 10_000
 
 
-def test_the_log_says_what_it_cost_and_by_which_list(agent: dict[str, Any], store: HotStore, tmp_path: Path) -> None:
-    logs.configure(path=str(tmp_path / "agent.log"))
+def test_the_log_says_what_it_cost_and_by_which_list(
+    agent: dict[str, Any], store: HotStore, settings: Any, tmp_path: Path
+) -> None:
+    settings.MONITORING_LOG_PATH = str(tmp_path / "agent.log")
     asked = [{"role": "user", "content": "Hello?"}]
     conversation = SimpleNamespace(id="c-1", question="Where is my refund?", last_messages=lambda _: asked)
     agent["answer"]("acme", conversation, "Where is my refund?")
