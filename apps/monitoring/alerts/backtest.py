@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 from datetime import datetime
 from typing import Any
 
-from apps.monitoring.alerts.sweep import sweep
+from apps.monitoring.alerts.sweep import Sweep
 from apps.monitoring.conf import conf
 from apps.monitoring.core.clock import isoformat, to_minute
 from apps.monitoring.core.frame import Frame
@@ -60,15 +60,15 @@ def earliest(rule: Rule) -> int:
 
 def backtest(rule: Rule, over: Span) -> Timeline:
     """Everything that the rule would have done, by the function that evaluates."""
-    timeline = Timeline(rule, end=over.start)
-    for frame in frames(rule, over):
+    return judged(rule, Sweep(rule, over.start, over.end), over)
+
+
+def judged(rule: Rule, frames: Iterable[Frame], over: Span) -> Timeline:
+    """The same of frames that somebody counts on their way."""
+    timeline = Timeline(rule, end=over.end)
+    for frame in frames:
         timeline.show(frame)
     return timeline
-
-
-def frames(rule: Rule, over: Span) -> Iterator[Frame]:
-    """What the rule sees, stretch by stretch, for who wants to show how far it is."""
-    return sweep(rule, over.start, over.end)
 
 
 def as_json(timeline: Timeline, over: Span) -> dict[str, Any]:

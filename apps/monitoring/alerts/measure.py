@@ -53,7 +53,7 @@ class Window:
 
     def measure(self, rule: Rule) -> dict[str, Measured]:
         """The value of a rule by tenant; tenants without any sample are left out."""
-        tenant = _tenant_of(rule)
+        tenant = tenant_of(rule)
         ratio = RATIOS.get(rule.metric)
         if ratio is not None:
             return self._ratio(ratio, tenant)
@@ -67,7 +67,7 @@ class Window:
         }
 
     def _statistic(self, rule: Rule, column: _Column, counts: Floats) -> Floats:
-        scale = _scale(rule.metric)
+        scale = scale_of(rule.metric)
         if rule.statistic in QUANTILES:
             owner, blobs = column.flat()
             q = QUANTILES[Statistic(rule.statistic)]
@@ -159,14 +159,15 @@ def _to_column(rows: list[tuple[Any, ...]]) -> _Column:
     return _Column([row[0] for row in rows], floats(1), floats(2), floats(3), floats(4), datas)
 
 
-def _tenant_of(rule: Rule) -> str | None:
+def tenant_of(rule: Rule) -> str | None:
     """The tenant to read; None is each one."""
     if rule.scope == Scope.EVERY_TENANT:
         return None
     return rule.tenant if rule.scope == Scope.ONE_TENANT else GLOBAL
 
 
-def _scale(metric: str) -> int:
+def scale_of(metric: str) -> int:
+    """Storage units in one unit of a metric, the users' own included."""
     if metric.startswith(USER_PREFIX):
         return user_metric(metric.removeprefix(USER_PREFIX), Kind.HISTOGRAM).scale
     return METRICS[metric].scale

@@ -1,50 +1,146 @@
-"""What a rule sees in every minute of a range: frame after frame, each read at once."""
+"""What a rule sees in every minute of a range: frame after frame, each stored row read once."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Final
 
 import numpy as np
 from django.db import connection
 
-from apps.monitoring.alerts.measure import Windows, expected_tenants, sampled_metric
+from apps.monitoring.alerts import minutes
+from apps.monitoring.alerts.measure import expected_tenants, sampled_metric, scale_of, tenant_of
+from apps.monitoring.alerts.track import Track
+from apps.monitoring.catalogue import DISTINCT, METRICS, RATIOS, Kind, Ratio
 from apps.monitoring.core.clock import to_datetime
-from apps.monitoring.core.frame import Frame
-from apps.monitoring.core.judging import NOTHING, Measured
-from apps.monitoring.core.rules import NoData, Rule, Scope
+from apps.monitoring.core.frame import Floats, Frame, Integers, Mask
+from apps.monitoring.core.rules import QUANTILES, NoData, Rule, Scope, Statistic
+from apps.monitoring.core.series import GLOBAL, labels_dict
+from apps.monitoring.models import Series
 
 NEVER: Final = np.iinfo(np.int64).max
-_COLUMNS: Final = 60
-"""Minutes of a frame that is read minute by minute."""
+_STEP: Final = 1_440
+"""Minutes of a frame."""
+_CELLS: Final = 1_000_000
+"""Minutes times tenants that are held at once, the minutes of a window before the first one included."""
 
 
-def sweep(rule: Rule, start: int, end: int) -> Iterator[Frame]:
-    """The frames of the minutes ``[start, end)``, in order. Every minute of them has to be rolled up and still kept."""
-    judged = _judged_from(rule, start)
-    for first in range(start, end, _COLUMNS):
-        last = min(first + _COLUMNS, end)
-        yield _frame(rule, first, [Windows(minute).measure(rule) for minute in range(first, last)], judged)
+class Sweep:
+    """What a rule sees in the minutes ``[start, end)``: frames in the order of time, for some of the tenants and then others.
+
+    Every minute has to be rolled up and still kept, those of the first window too. Its length is the number of frames.
+    """
+
+    def __init__(self, rule: Rule, start: int, end: int) -> None:
+        self._rule, self._start, self._end = rule, start, end
+        self._series = {metric: _series(rule, metric) for metric in _metrics(rule)}
+        self._known = _known(rule, start)
+        tenants = sorted({*self._known, *(tenant for own in self._series.values() for tenant in own.values())})
+        size = max(1, _CELLS // (rule.window + _STEP))
+        self._groups = [tenants[first : first + size] for first in range(0, len(tenants), size)]
+
+    def __len__(self) -> int:
+        return len(self._groups) * len(self._steps)
+
+    def __iter__(self) -> Iterator[Frame]:
+        for tenants in self._groups:
+            group = _Group(self._rule, self._start, tenants, self._series, self._known)
+            for first in self._steps:
+                yield group.frame(first, min(first + _STEP, self._end))
+
+    @property
+    def _steps(self) -> range:
+        return range(self._start, self._end, _STEP)
 
 
-def _frame(rule: Rule, start: int, minutes: list[dict[str, Measured]], known: dict[str, int]) -> Frame:
-    if rule.scope == Scope.EVERY_TENANT and rule.no_data == NoData.ALERT:
-        for minute, measured in enumerate(minutes, start):
-            for tenant in measured:
-                known.setdefault(tenant, minute)
-    tenants = sorted({*known, *(tenant for measured in minutes for tenant in measured)})
-    values = np.full((len(tenants), len(minutes)), np.nan)
-    samples = np.zeros((len(tenants), len(minutes)), dtype=np.int64)
-    for column, measured in enumerate(minutes):
-        for row, tenant in enumerate(tenants):
-            seen = measured.get(tenant, NOTHING)
-            samples[row, column] = seen.samples
-            if seen.value is not None:
-                values[row, column] = seen.value
-    return Frame(start, tenants, values, samples, np.array([known.get(tenant, NEVER) for tenant in tenants], dtype=np.int64))
+class _Group:
+    """Some tenants, and a track of each metric that the rule looks at."""
+
+    def __init__(
+        self, rule: Rule, start: int, tenants: list[str], series: Mapping[str, Mapping[int, str]], known: Mapping[str, int]
+    ) -> None:
+        self._rule, self._tenants = rule, tenants
+        self._known = np.array([known.get(tenant, NEVER) for tenant in tenants], dtype=np.int64)
+        rows = {tenant: row for row, tenant in enumerate(tenants)}
+        self._tracks: dict[str, Track] = {}
+        for metric, owners in series.items():
+            own = {number: rows[tenant] for number, tenant in owners.items() if tenant in rows}
+            self._tracks[metric] = Track(own, len(tenants), rule.window, sketched=metric in DISTINCT)
+        with_data = [metric for metric in series if metric in DISTINCT or rule.statistic in QUANTILES]
+        self._with_data = [number for metric in with_data for number in self._tracks[metric].series]
+        self._until = start - rule.window + 1
+        """The first minute that was not read."""
+
+    def frame(self, start: int, end: int) -> Frame:
+        """The next minutes."""
+        numbers = [number for track in self._tracks.values() for number in track.series]
+        read = minutes.read(numbers, self._with_data, self._until, end)
+        self._until = end
+        for track in self._tracks.values():
+            track.slide(start, end, read)
+        ratio = RATIOS.get(self._rule.metric)
+        values, samples, measured = self._plain() if ratio is None else self._of_ratio(ratio)
+        if self._rule.scope == Scope.EVERY_TENANT and self._rule.no_data == NoData.ALERT:
+            first = np.where(measured.any(axis=1), start + measured.argmax(axis=1), NEVER)
+            self._known = np.minimum(self._known, first)
+        values, samples = np.where(measured, values, np.nan), np.where(measured, samples, 0)
+        return Frame(start, self._tenants, values, samples, self._known)
+
+    def _plain(self) -> tuple[Floats, Integers, Mask]:
+        (track,) = self._tracks.values()
+        counts, scale = track.counts(), scale_of(self._rule.metric)
+        statistic = Statistic(self._rule.statistic)
+        with np.errstate(divide="ignore", invalid="ignore"):
+            match statistic:
+                case Statistic.COUNT:
+                    values = counts.astype(np.float64)
+                case Statistic.RATE:
+                    values = track.rates()
+                case Statistic.SUM:
+                    values = track.sums() / scale
+                case Statistic.MEAN:
+                    values = track.sums() / counts / scale
+                case Statistic.MIN:
+                    values = track.minima() / scale
+                case Statistic.MAX:
+                    values = track.maxima() / scale
+                case _:
+                    values = track.quantiles(QUANTILES[statistic]) / scale
+        return values, counts, counts > 0
+
+    def _of_ratio(self, ratio: Ratio) -> tuple[Floats, Integers, Mask]:
+        above, below = (self._amounts(metric) for metric in (ratio.numerator, ratio.denominator))
+        known = below > 0
+        if ratio.required is not None:
+            known &= self._tracks[ratio.required].present()
+        values = np.divide(np.nan_to_num(above), below, out=np.full(below.shape, np.nan), where=known)
+        return values, self._tracks[ratio.samples].counts(), self._tracks[ratio.denominator].present()
+
+    def _amounts(self, metric: str) -> Floats:
+        """The sum of an amount, the count of everything else."""
+        if METRICS[metric].kind is Kind.AMOUNT:
+            return self._tracks[metric].sums() / METRICS[metric].scale
+        return self._tracks[metric].counts().astype(np.float64)
 
 
-def _judged_from(rule: Rule, start: int) -> dict[str, int]:
+def _metrics(rule: Rule) -> set[str]:
+    ratio = RATIOS.get(rule.metric)
+    if ratio is None:
+        return {rule.metric}
+    return {ratio.numerator, ratio.denominator, ratio.samples} | ({ratio.required} if ratio.required else set())
+
+
+def _series(rule: Rule, metric: str) -> dict[int, str]:
+    """The stored series that the rule looks at, each with its tenant."""
+    tenant = tenant_of(rule)
+    own = Series.objects.filter(metric=metric)
+    own = own.exclude(tenant=GLOBAL) if tenant is None else own.filter(tenant=tenant)
+    wanted = rule.label_filter.items()
+    found = own.values_list("id", "tenant", "labels")
+    return {number: name for number, name, labels in found if not wanted or wanted <= labels_dict(labels).items()}
+
+
+def _known(rule: Rule, start: int) -> dict[str, int]:
     """Whom the rule judges from the start even without samples: who was known by then, not who is known today."""
     expected = expected_tenants(rule)
     if rule.scope != Scope.EVERY_TENANT or not expected:

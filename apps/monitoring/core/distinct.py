@@ -92,6 +92,11 @@ def _more_than_exact(sparse: list[Hashes]) -> bool:
     return bool(np.unique(np.concatenate([seen, *waiting])).size > EXACT)
 
 
+def members(sketch: bytes) -> Hashes | None:
+    """The hashes of a sketch that still is a set; None for one that is not."""
+    return np.frombuffer(sketch, dtype="<u8", offset=1) if sketch[:1] != _DENSE else None
+
+
 def count(sketch: bytes) -> int:
     """How many different members."""
     if sketch[:1] == _SPARSE:

@@ -18,7 +18,8 @@ BUCKETS_PER_OCTAVE: Final = 64
 ZERO: Final = -32768
 """The bucket of the value 0, below every other."""
 
-_ROW: Final = np.dtype([("bucket", "<i2"), ("count", "<u4")])
+ROW: Final = np.dtype([("bucket", "<i2"), ("count", "<u4")])
+"""An entry as `encode` spells it."""
 _MAX_COUNT: Final = 2**32 - 1
 
 Buckets = dict[int, int]
@@ -82,14 +83,14 @@ def encode(buckets: Mapping[int, int]) -> bytes:
             entries.append((bucket, _MAX_COUNT))
             count -= _MAX_COUNT
         entries.append((bucket, count))
-    return np.array(entries, dtype=_ROW).tobytes()
+    return np.array(entries, dtype=ROW).tobytes()
 
 
 def encodes(
     buckets: npt.NDArray[np.int64], counts: npt.NDArray[np.int64], slices: Iterable[tuple[int, int]]
 ) -> Iterator[bytes]:
     """`encode` of many histograms at once: each is a slice of ``buckets`` (sorted there) and ``counts``."""
-    rows = np.empty(buckets.size, dtype=_ROW)
+    rows = np.empty(buckets.size, dtype=ROW)
     rows["bucket"] = buckets
     rows["count"] = np.minimum(counts, _MAX_COUNT)
     spelled = rows.tobytes()
@@ -98,13 +99,13 @@ def encodes(
         if split and not split.isdisjoint(range(start, end)):
             yield encode(dict(zip(buckets[start:end].tolist(), counts[start:end].tolist(), strict=True)))
         else:
-            yield spelled[start * _ROW.itemsize : end * _ROW.itemsize]
+            yield spelled[start * ROW.itemsize : end * ROW.itemsize]
 
 
 def decode(data: bytes) -> Buckets:
     """Reverse of `encode`."""
     buckets: Buckets = {}
-    rows = np.frombuffer(data, dtype=_ROW)
+    rows = np.frombuffer(data, dtype=ROW)
     for bucket, count in zip(rows["bucket"].tolist(), rows["count"].tolist(), strict=True):
         buckets[bucket] = buckets.get(bucket, 0) + count
     return buckets
@@ -123,10 +124,10 @@ def quantiles_by_group(
     """
     blobs = list(datas)
     result = np.full(len(minima), np.nan)
-    rows = np.frombuffer(b"".join(blobs), dtype=_ROW)
+    rows = np.frombuffer(b"".join(blobs), dtype=ROW)
     if rows.size == 0:
         return result
-    lengths = np.fromiter((len(b) // _ROW.itemsize for b in blobs), dtype=np.int64, count=len(blobs))
+    lengths = np.fromiter((len(b) // ROW.itemsize for b in blobs), dtype=np.int64, count=len(blobs))
     owner = np.repeat(groups, lengths)
     order = np.lexsort((rows["bucket"], owner))
     owner, bucket = owner[order], rows["bucket"][order]
@@ -137,8 +138,17 @@ def quantiles_by_group(
     present = totals > 0
     before = np.cumsum(totals) - totals
     chosen = bucket[np.searchsorted(np.cumsum(counts), (before + ranks)[present])].astype(np.float64)
-    lower, upper = 2.0 ** (chosen / BUCKETS_PER_OCTAVE), 2.0 ** ((chosen + 1) / BUCKETS_PER_OCTAVE)
-    middle = np.where(chosen == ZERO, 0.0, 2.0 * lower * upper / np.maximum(lower + upper, np.finfo(np.float64).tiny))
-    low, high = minima[present], maxima[present]
-    result[present] = np.where(ranks[present] == totals[present], high, np.clip(middle, low, high))
+    result[present] = read_back(chosen, ranks[present] == totals[present], minima[present], maxima[present])
     return result
+
+
+def read_back(
+    buckets: npt.NDArray[np.float64],
+    largest: npt.NDArray[np.bool_],
+    minima: npt.NDArray[np.float64],
+    maxima: npt.NDArray[np.float64],
+) -> npt.NDArray[np.float64]:
+    """The values that many buckets stand for, each within its histogram's extremes; where it is the largest, the maximum."""
+    lower, upper = 2.0 ** (buckets / BUCKETS_PER_OCTAVE), 2.0 ** ((buckets + 1) / BUCKETS_PER_OCTAVE)
+    middle = np.where(buckets == ZERO, 0.0, 2.0 * lower * upper / np.maximum(lower + upper, np.finfo(np.float64).tiny))
+    return np.where(largest, maxima, np.clip(middle, minima, maxima))

@@ -65,24 +65,26 @@ class Timeline:
     """What one rule does over minutes that it is shown in order. It begins as a rule that was just made: nothing fires."""
 
     rule: Rule
+    end: int
+    """The first minute after it: until when counts what still fires."""
     states: dict[str, State] = field(default_factory=dict)
     lines: dict[str, list[Line]] = field(default_factory=dict)
     """By tenant, in the order of their minutes; only tenants that have one."""
-    end: int | None = None
-    """The first minute that was not shown."""
 
     def show(self, frame: Frame) -> None:
-        """Judge every minute of a frame, which follows the one before."""
+        """Judge every minute of a frame, which follows the one before of the same tenants. Other tenants stay as they are."""
         breaches = frame.breaches(self.rule)
         rows = {tenant: row for row, tenant in enumerate(frame.tenants)}
+        going = {tenant for tenant in self.states if tenant in rows}
         for column, breached in enumerate(np.any(breaches, axis=0)):
             # Whoever breaches nothing and has no state stays as it is: nobody has to look.
-            if breached or self.states:
-                looked = {frame.tenants[row] for row in np.flatnonzero(breaches[:, column]).tolist()}
-                looked.update(tenant for tenant in self.states if tenant in rows)
+            if breached or going:
+                looked = going.union(frame.tenants[row] for row in np.flatnonzero(breaches[:, column]).tolist())
                 measured = {tenant: frame.seen(rows[tenant], column) for tenant in looked}
-                self.step(frame.start + column, judge_minute(self.rule, measured, self.states, (), frame.start + column))
-        self.end = frame.end
+                states = {tenant: self.states[tenant] for tenant in going}
+                minute = frame.start + column
+                self.step(minute, judge_minute(self.rule, measured, states, (), minute))
+                going = {tenant for tenant in looked if tenant in self.states}
 
     def step(self, minute: int, judged: Iterable[Judged]) -> None:
         """Keep what one minute did."""
@@ -99,13 +101,13 @@ class Timeline:
         return episodes(self.lines.get(tenant, ()))
 
     def tally(self, tenant: str) -> Tally:
-        """What the history of a tenant comes to, up to the last minute that was shown."""
+        """What the history of a tenant comes to."""
         told = sum(line.notice is not None for line in self.lines.get(tenant, ()))
         found = self.episodes(tenant)
         quiet = self.rule.cooldown or self.rule.window
         return Tally(
             fired=len(found),
-            firing_minutes=sum((self.end or 0 if one.end is None else one.end) - one.start for one in found),
+            firing_minutes=sum((self.end if one.end is None else one.end) - one.start for one in found),
             flaps=sum(before.end is not None and after.start - before.end < quiet for before, after in pairwise(found)),
             notifications=told,
         )

@@ -62,12 +62,12 @@ def test_a_breach_in_a_frame_is_a_breach_of_the_verdict(rule: Rule, rows: Any) -
 def test_a_timeline_is_that_of_minutes_judged_one_by_one(rule: Rule, rows: Any, cut: int) -> None:
     """However the minutes are cut into frames, and although calm tenants are passed over."""
     whole = frame(rows)
-    one_by_one = Timeline(rule)
+    one_by_one = Timeline(rule, 0)
     for column in range(whole.end):
         seen = {tenant: whole.seen(row, column) for row, tenant in enumerate(whole.tenants) if whole.samples[row, column]}
         expected = [tenant for row, tenant in enumerate(whole.tenants) if column >= whole.known[row]]
         one_by_one.step(column, judge_minute(rule, seen, one_by_one.states, expected, column))
-    in_pieces = Timeline(rule)
+    in_pieces = Timeline(rule, 0)
     for start in range(0, whole.end, cut):
         in_pieces.show(
             frame([(own[start : start + cut], counts[start : start + cut], first) for own, counts, first in rows], start)

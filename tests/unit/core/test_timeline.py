@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from apps.monitoring.core.rules import Rule
@@ -10,7 +12,7 @@ RULE = Rule(name="slow", metric="response_time", statistic="p95", operator="gt",
 
 
 def run(*values: float, rule: Rule = RULE) -> Timeline:
-    timeline = Timeline(rule)
+    timeline = Timeline(rule, len(values))
     timeline.show(frame([(list(values), [1] * len(values), NEVER)]))
     return timeline
 
@@ -33,3 +35,13 @@ def test_what_a_timeline_comes_to(values: list[float], tally: Tally, words: str)
 
 def test_an_episode_without_an_end_still_fires() -> None:
     assert run(200, 1, 200).episodes("t0") == [Episode(0, 1), Episode(2, None)]
+
+
+def test_frames_of_some_tenants_leave_the_others_as_they_are() -> None:
+    timeline = Timeline(RULE, 2)
+    for name in ("a", "b"):
+        for minute in (0, 1):
+            own = frame([([200.0], [1], NEVER)], minute)
+            timeline.show(replace(own, tenants=[name]))
+    assert {tenant: len(lines) for tenant, lines in timeline.lines.items()} == {"a": 1, "b": 1}
+    assert timeline.total() == Tally(2, 4, 0, 2)

@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from datetime import UTC, datetime
 from typing import Any
 
 from django.core.management.base import CommandParser
 from tqdm import tqdm
 
-from apps.monitoring.alerts.backtest import Span, as_json, frames, span
+from apps.monitoring.alerts.backtest import as_json, judged, span
 from apps.monitoring.alerts.draft import draft
-from apps.monitoring.core.frame import Frame
-from apps.monitoring.core.rules import Rule
-from apps.monitoring.core.timeline import Timeline
+from apps.monitoring.alerts.sweep import Sweep
 from apps.monitoring.management import rule_options
 from apps.monitoring.management.command import MonitoringCommand
 from apps.monitoring.query import window
@@ -41,10 +38,8 @@ class Command(MonitoringCommand):
         start, end = window.parse(last, options["frm"], options["to"], datetime.now(UTC))
         rule = draft(options["rule"], rule_options.given(options)).definition()
         over = span(rule, start, end)
-        timeline = Timeline(rule, end=over.start)
-        for frame in shown(rule, over):
-            timeline.show(frame)
-        return as_json(timeline, over)
+        steps = tqdm(Sweep(rule, over.start, over.end), desc=rule.name, unit=" steps", disable=None, leave=False)
+        return as_json(judged(rule, steps, over), over)
 
     def lines(self, result: dict[str, Any]) -> list[str]:
         """One line a tenant, and one for all."""
@@ -53,11 +48,3 @@ class Command(MonitoringCommand):
             *(f"  {one['tenant'] or 'all tenants'}: {one['summary']}" for one in result["instances"]),
             result["summary"],
         ]
-
-
-def shown(rule: Rule, over: Span) -> Iterator[Frame]:
-    """The frames, with a bar that says how far they are, on a terminal."""
-    with tqdm(total=over.minutes, desc=rule.name, unit=" minutes", disable=None, leave=False) as bar:
-        for frame in frames(rule, over):
-            yield frame
-            bar.update(frame.end - frame.start)
