@@ -25,6 +25,12 @@ def recording(servers: Servers) -> Rows:
     return recording.measure(servers.valkey.url)
 
 
+def threads(_: Servers) -> Rows:
+    from tests.bench import threads
+
+    return threads.measure()
+
+
 def rollup(_: Servers) -> Rows:
     from tests.bench import rollup
 
@@ -51,6 +57,7 @@ def reading(_: Servers) -> Rows:
 
 BENCHMARKS: Mapping[str, tuple[str, Callable[[Servers], Rows]]] = {
     "recording": ("what one interaction costs", recording),
+    "threads": ("how long the slowest calls take when many threads record", threads),
     "rollup": ("how fast a minute is rolled up, beside a bare COPY of its rows", rollup),
     "storage": ("how many bytes a snapshot row takes", storage),
     "compaction": ("how fast an hour of minutes becomes an hour", compaction),

@@ -1,4 +1,8 @@
-"""One interaction told to each library: the same nine updates, as its documentation says to do it."""
+"""One interaction told to each library: the same ten updates, as its documentation says to do it.
+
+Interactions, those answered, those with tokens, tokens of two kinds, cost, model and intent are counted, response time and
+confidence observed. AgentMonitor counts distinct conversations and writes a log line as well.
+"""
 
 from __future__ import annotations
 
@@ -20,7 +24,7 @@ from statsd import StatsClient
 
 TENANT, MODEL, INTENT = "bench", "gpt-4o", "refund"
 BUCKETS = (0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 20.0, 30.0, 60.0, 120.0, 300.0)
-TOKENS = {"prompt": 812, "completion": 96, "total": 908}
+TOKENS = {"input": 812, "output": 96}
 
 Tell = Callable[[float], None]
 """Tells one interaction that took this many seconds."""
@@ -35,6 +39,8 @@ class Peer:
 def prometheus() -> Peer:
     registry = CollectorRegistry()
     interactions = Counter("interactions", "n", ["tenant"], registry=registry)
+    answered = Counter("answered", "n", ["tenant"], registry=registry)
+    with_tokens = Counter("with_tokens", "n", ["tenant"], registry=registry)
     response = Histogram("response", "s", ["tenant"], buckets=BUCKETS, registry=registry)
     tokens = Counter("tokens", "n", ["tenant", "kind"], registry=registry)
     cost = Counter("cost", "usd", ["tenant", "model"], registry=registry)
@@ -44,6 +50,8 @@ def prometheus() -> Peer:
 
     def tell(seconds: float) -> None:
         interactions.labels(TENANT).inc()
+        answered.labels(TENANT).inc()
+        with_tokens.labels(TENANT).inc()
         response.labels(TENANT).observe(seconds)
         for kind, number in TOKENS.items():
             tokens.labels(TENANT, kind).inc(number)
@@ -59,11 +67,14 @@ def opentelemetry() -> Peer:
     meter = MeterProvider(metric_readers=[InMemoryMetricReader()]).get_meter("bench")
     interactions, tokens, cost = meter.create_counter("i"), meter.create_counter("t"), meter.create_counter("c")
     models, intents = meter.create_counter("m"), meter.create_counter("in")
+    answered, with_tokens = meter.create_counter("ia"), meter.create_counter("it")
     response, confidence = meter.create_histogram("r"), meter.create_histogram("cf")
 
     def tell(seconds: float) -> None:
         tenant = {"tenant": TENANT}
         interactions.add(1, tenant)
+        answered.add(1, tenant)
+        with_tokens.add(1, tenant)
         response.record(seconds, tenant)
         for kind, number in TOKENS.items():
             tokens.add(number, {"tenant": TENANT, "kind": kind})
@@ -83,6 +94,8 @@ def statsd() -> Peer:
     def tell(seconds: float) -> None:
         with client.pipeline() as pipe:
             pipe.incr(f"{TENANT}.interactions")
+            pipe.incr(f"{TENANT}.answered")
+            pipe.incr(f"{TENANT}.with_tokens")
             pipe.timing(f"{TENANT}.response", seconds * 1_000)
             for kind, number in TOKENS.items():
                 pipe.incr(f"{TENANT}.tokens.{kind}", number)
@@ -102,6 +115,8 @@ def redis_pipeline(url: str) -> Peer:
         pipe = client.pipeline(transaction=False)
         key = f"bench:{TENANT}"
         pipe.hincrby(key, "interactions", 1)
+        pipe.hincrby(key, "answered", 1)
+        pipe.hincrby(key, "with_tokens", 1)
         pipe.hincrby(key, f"response:{int(seconds * 10)}", 1)
         for kind, number in TOKENS.items():
             pipe.hincrby(key, f"tokens:{kind}", number)
