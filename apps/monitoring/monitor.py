@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import logging
-import time
 from collections.abc import Callable, Iterable, Mapping
 from datetime import UTC, datetime
+from time import time as now
 from typing import Any, Final
 
 from apps.monitoring.catalogue import Kind
 from apps.monitoring.core import values
+from apps.monitoring.core.event import BELONGS, TYPE, Event
 from apps.monitoring.ingest.recorder import recorder
 from apps.monitoring.instrument.context_build import ContextBuild
 from apps.monitoring.instrument.knowledge_search import KnowledgeSearch
@@ -23,6 +24,7 @@ TokenUsage = Mapping[str, int | None]
 
 UNKNOWN_TENANT: Final = "unknown"
 _CHANGING: Final = frozenset({dict, list})
+_NONE: Final = ()
 
 
 class AgentMonitor:
@@ -37,7 +39,7 @@ class AgentMonitor:
 
     def __init__(self, tenant_id: str, *, pricing: bool = True) -> None:
         self.tenant_id = _tenant(tenant_id)
-        self._stated: Mapping[str, Any] = {} if pricing else {"pricing": "off"}
+        self._pricing = None if pricing else "off"
 
     def log_and_record_interaction(  # noqa: PLR0913 - the public surface, keyword-only
         self,
@@ -64,22 +66,26 @@ class AgentMonitor:
         (part of the completion). Without ``estimated_cost`` the tokens are priced by the model, if its price is known.
         """
         self._put(
-            "agent_interaction",
-            timestamp,
-            {
-                "conversation_id": conversation_id,
-                "customer_message": customer_message,
-                "agent_response": agent_response,
-                "model_used": model_used,
-                "confidence_score": confidence_score,
-                "processing_time_ms": processing_time_ms,
-                "token_usage": _own(token_usage),
-                "estimated_cost": estimated_cost,
-                "handoff_triggered": handoff_triggered,
-                "handoff_reason": handoff_reason,
-                "intent": intent,
-                "errors": _own(errors),
-            },
+            [
+                "agent_interaction",
+                self.tenant_id,
+                now(),
+                timestamp,
+                None,
+                conversation_id,
+                customer_message,
+                agent_response,
+                model_used,
+                confidence_score,
+                processing_time_ms,
+                _own(token_usage),
+                estimated_cost,
+                self._pricing,
+                handoff_triggered,
+                handoff_reason,
+                intent,
+                _own(errors),
+            ]
         )
 
     def log_and_record_llm_call(  # noqa: PLR0913 - the public surface, keyword-only
@@ -103,22 +109,29 @@ class AgentMonitor:
         Tokens are given as two counts or, with cached and reasoning tokens, as ``token_usage``. ``cancelled`` marks a call
         that the caller gave up.
         """
+        usage = (
+            {"prompt_tokens": prompt_tokens, "completion_tokens": completion_tokens}
+            if token_usage is None
+            else _own(token_usage)
+        )
         self._put(
-            "llm_api_call",
-            timestamp,
-            {
-                "conversation_id": conversation_id,
-                "provider": provider,
-                "model": model,
-                "duration_ms": duration_ms,
-                "time_to_first_token_ms": time_to_first_token_ms,
-                "token_usage": _own(token_usage)
-                if token_usage is not None
-                else {"prompt_tokens": prompt_tokens, "completion_tokens": completion_tokens},
-                "cost": cost,
-                "error": error,
-                "cancelled": None if cancelled is False else cancelled,
-            },
+            [
+                "llm_api_call",
+                self.tenant_id,
+                now(),
+                timestamp,
+                None,
+                conversation_id,
+                provider,
+                model,
+                duration_ms,
+                usage,
+                time_to_first_token_ms,
+                cost,
+                self._pricing,
+                error,
+                None if cancelled is False else cancelled,
+            ]
         )
 
     def llm_call(self, *, provider: str, model: str, conversation_id: str | None = None) -> LLMCall:
@@ -152,11 +165,7 @@ class AgentMonitor:
         timestamp: Timestamp = None,
     ) -> None:
         """A context built for a model; ``components`` says how many parts of each kind went in."""
-        self._put(
-            "context_building",
-            timestamp,
-            {"conversation_id": conversation_id, "components": _own(components), "duration_ms": duration_ms},
-        )
+        self._put(["context_building", self.tenant_id, now(), timestamp, None, conversation_id, _own(components), duration_ms])
 
     def log_and_record_handoff_decision(
         self,
@@ -169,17 +178,8 @@ class AgentMonitor:
         timestamp: Timestamp = None,
     ) -> None:
         """Whether the agent decided to hand over to a human, and why."""
-        self._put(
-            "handoff_decision",
-            timestamp,
-            {
-                "conversation_id": conversation_id,
-                "decision": decision,
-                "confidence": confidence,
-                "triggers": _own(triggers),
-                "reason": reason,
-            },
-        )
+        values = conversation_id, decision, confidence, _own(triggers), reason
+        self._put(["handoff_decision", self.tenant_id, now(), timestamp, None, *values])
 
     def log_and_record_knowledge_search(
         self,
@@ -192,17 +192,8 @@ class AgentMonitor:
         timestamp: Timestamp = None,
     ) -> None:
         """A search of the knowledge base; at least one result makes it a hit."""
-        self._put(
-            "knowledge_search",
-            timestamp,
-            {
-                "conversation_id": conversation_id,
-                "query": query,
-                "result_count": result_count,
-                "similarity_scores": _own(similarity_scores),
-                "duration_ms": duration_ms,
-            },
-        )
+        values = conversation_id, query, result_count, _own(similarity_scores), duration_ms
+        self._put(["knowledge_search", self.tenant_id, now(), timestamp, None, *values])
 
     def log_and_record_error(
         self,
@@ -213,19 +204,19 @@ class AgentMonitor:
         timestamp: Timestamp = None,
     ) -> None:
         """Something failed outside an interaction; inside one, use the interaction's ``errors``."""
-        self._put("error", timestamp, {"operation": operation, "exception": exception, "context": _own(context)})
+        self._put(["error", self.tenant_id, now(), timestamp, None, operation, exception, _own(context)])
 
     def record_feedback(self, *, score: float, conversation_id: str | None = None, timestamp: Timestamp = None) -> None:
         """How satisfied the customer was, on the scale of your own."""
-        self._put("feedback", timestamp, {"conversation_id": conversation_id, "score": score})
+        self._put(["feedback", self.tenant_id, now(), timestamp, None, conversation_id, score])
 
     def count(self, name: str, value: int = 1, **labels: str) -> None:
         """Count an event of your own; rules know it as the metric ``user.<name>``."""
-        self._put("user_metric", None, {"name": name, "kind": Kind.COUNTER, "value": value, "labels": labels})
+        self._put(["user_metric", self.tenant_id, now(), None, None, name, Kind.COUNTER, value, labels])
 
     def sample(self, name: str, value: float, **labels: str) -> None:
         """Record a value of your own (not negative), with its distribution; rules know it as ``user.<name>``."""
-        self._put("user_metric", None, {"name": name, "kind": Kind.HISTOGRAM, "value": value, "labels": labels})
+        self._put(["user_metric", self.tenant_id, now(), None, None, name, Kind.HISTOGRAM, value, labels])
 
     def get_metrics_summary(self, window: str = "1h") -> dict[str, Any] | None:
         """The summary of this tenant, live to the second; None when a store cannot be read (logged)."""
@@ -240,16 +231,12 @@ class AgentMonitor:
             _log.exception("the summary of tenant %s cannot be read", self.tenant_id)
             return None
 
-    def _put(self, kind: str, timestamp: Timestamp, arguments: dict[str, Any]) -> None:
+    def _put(self, event: Event) -> None:
         try:
-            bound = correlation()
-            if bound:
-                arguments.update(bound)
-            if self._stated:
-                arguments.update(self._stated)
-            recorder().put((kind, self.tenant_id, time.time(), timestamp, arguments))
+            event[BELONGS] = correlation()
+            recorder().put(event)
         except Exception:
-            _log.exception("a %s was not recorded", kind)
+            _log.exception("a %s was not recorded", event[TYPE])
 
 
 _monitors: dict[str, AgentMonitor] = {}
@@ -270,7 +257,9 @@ def get_agent_monitor(tenant_id: str) -> AgentMonitor:
 
 def _own(value: Any) -> Any:
     """The caller may go on changing its lists and mappings before the monitoring thread looks at them."""
-    return value.copy() if type(value) in _CHANGING else value
+    if type(value) in _CHANGING:
+        return value.copy() or None
+    return None if value is _NONE else value
 
 
 def _tenant(tenant_id: object) -> str:

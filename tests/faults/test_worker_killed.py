@@ -17,6 +17,7 @@ from apps.monitoring.models import MetricSnapshot, RollupBatch, Series, ShardPro
 from apps.monitoring.rollup import batches, shards
 from tests.e2e.parts import ROOT, environment_of_tests
 from tests.faults.test_rollup_killed import noticed
+from tests.unit.ingest.made import flat
 
 START = 1_767_571_200.0
 POINTS = (
@@ -43,7 +44,7 @@ def record() -> None:
                 "confidence_score": 0.5, "processing_time_ms": 100.0 + 37 * index + writer, "token_usage": {"prompt_tokens": index, "completion_tokens": 2},
                 "estimated_cost": 0.001 * index, "handoff_triggered": index % 9 == 0, "handoff_reason": "asked", "intent": None, "errors": (),
             }  # fmt: skip
-            buffer.merge([("agent_interaction", f"tenant-{index % 4}", time.time(), START + 60 * (index % 3), arguments)])
+            buffer.merge([flat("agent_interaction", f"tenant-{index % 4}", time.time(), START + 60 * (index % 3), arguments)])
         assert flusher.flush()
 
 

@@ -3,19 +3,17 @@
 from __future__ import annotations
 
 import threading
-from typing import Any, Final
+from typing import Final
 
 from apps.monitoring.core import values
 from apps.monitoring.core.clock import SECONDS
+from apps.monitoring.core.event import BELONGS, Event
 from apps.monitoring.core.values import RefusedError
 from apps.monitoring.ingest.events import TRANSLATORS
 from apps.monitoring.ingest.labels import LabelCaps
 from apps.monitoring.ingest.prices import PriceBook
 from apps.monitoring.ingest.slot import Slot
 from apps.monitoring.ingest.tally import Tally
-
-Event = tuple[str, str, float, object, dict[str, Any]]
-"""Type, tenant, when it was handed over (epoch seconds), the caller's own timestamp or None, arguments."""
 
 Slots = dict[tuple[int, str], Slot]
 """By minute and tenant."""
@@ -41,7 +39,8 @@ class Buffer:
         signalled: BaseException | None = None
         with self._lock:
             slots, tallies = self._slots, self._tallies
-            for kind, tenant, handed_over, timestamp, arguments in events:
+            for event in events:
+                kind, tenant, handed_over, timestamp = event[:BELONGS]
                 when, refused = handed_over, None
                 if timestamp is not None:
                     when, refused = _moment(timestamp, handed_over)
@@ -54,7 +53,7 @@ class Buffer:
                 try:
                     if refused is not None:
                         tally.refuse(refused)
-                    TRANSLATORS[kind](tally, arguments)
+                    TRANSLATORS[kind](tally, event)
                 except Exception:
                     tally.refuse("unreadable")
                 except BaseException as error:

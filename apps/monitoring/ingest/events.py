@@ -13,11 +13,10 @@ from typing import Any, Final
 from apps.monitoring import catalogue
 from apps.monitoring.catalogue import METRICS, Kind, Metric
 from apps.monitoring.core import pricing, series, values
+from apps.monitoring.core.event import HEAD, Event, position
 from apps.monitoring.core.tokens import GIVEN, INPUT, OUTPUT, Counts, disjoint
 from apps.monitoring.core.values import MAX_STORED, RefusedError
 from apps.monitoring.ingest.tally import Tally
-
-Fields = dict[str, Any]
 
 _INTERACTIONS: Final = METRICS["interactions"]
 _ANSWERED: Final = METRICS["interactions_answered"]
@@ -53,6 +52,11 @@ _SIMILARITY: Final = METRICS["knowledge_similarity"]
 _SEARCH_DURATION: Final = METRICS["knowledge_search_duration"]
 _FEEDBACK: Final = METRICS["feedback"]
 
+_ESTIMATED_COST: Final = position("agent_interaction", "estimated_cost")
+_ESTIMATED_BY: Final = position("agent_interaction", "pricing")
+_CALL_COST: Final = position("llm_api_call", "cost")
+_CALL_COST_BY: Final = position("llm_api_call", "pricing")
+
 _MAX_USER_LABELS: Final = 1_500
 """Bytes of all labels of a user's metric together: beyond 2,700 Postgres cannot index the series, and no batch with it
 could ever be rolled up."""
@@ -61,37 +65,38 @@ NO_ANSWER: Final = "no_answer"
 """The operation that an interaction without an answer and without a named error failed in."""
 
 
-def _interaction(tally: Tally, event: Fields) -> None:
-    model, conversation, intent = event["model_used"], event["conversation_id"], event["intent"]
+def _interaction(tally: Tally, event: Event) -> None:
+    (_, _, _, _, _, conversation, _, response, model, confidence, processing_time, token_usage, cost, pricing,
+     handoff, handoff_reason, intent, errors) = event  # fmt: skip
     tally.count(_INTERACTIONS.code)
     tally.count(tally.series(_MODEL_USAGE, model))
     tally.member(_CONVERSATIONS, conversation)
-    if event["agent_response"] is not None:
+    if response is not None:
         tally.count(_ANSWERED.code)
-        tally.number(_RESPONSE_TIME, _RESPONSE_TIME.code, event["processing_time_ms"])
-    _failures(tally, event)
-    used = _tokens(tally, _TOKENS, event["token_usage"])
+        tally.number(_RESPONSE_TIME, _RESPONSE_TIME.code, processing_time)
+    if errors is not None or response is None:
+        _failures(tally, errors, answered=response is not None)
+    used = _tokens(tally, _TOKENS, token_usage)
     if used is not None:
         tally.count(_WITH_TOKENS.code)
-    cost = event["estimated_cost"]
     if cost is not None:
         tally.number(_COST, tally.series(_COST, model), cost)
-    elif used is not None and "pricing" not in event:
+    elif used is not None and pricing is None:
         computed = _computed_cost(tally, _COST, model, used, None, model)
         if computed is not None:  # the line, which is written later, says it too
-            event["estimated_cost"], event["pricing"] = computed
-    tally.number(_CONFIDENCE, _CONFIDENCE.code, event["confidence_score"])
+            event[_ESTIMATED_COST], event[_ESTIMATED_BY] = computed
+    tally.number(_CONFIDENCE, _CONFIDENCE.code, confidence)
     if intent is not None:
         tally.count(tally.series(_INTENTS, intent))
-    if tally.truth(event["handoff_triggered"]):
-        tally.count(tally.series(_HANDOFFS, event["handoff_reason"]))
+    if tally.truth(handoff):
+        tally.count(tally.series(_HANDOFFS, handoff_reason))
         tally.member(_HANDOFF_CONVERSATIONS, conversation)
 
 
-def _failures(tally: Tally, event: Fields) -> None:
-    errors = tally.items(event["errors"])
+def _failures(tally: Tally, given: object, *, answered: bool) -> None:
+    errors = tally.items(given)
     if not errors:
-        if event["agent_response"] is not None:
+        if answered:
             return
         errors = [NO_ANSWER]
     tally.count(_FAILED.code)
@@ -150,57 +155,62 @@ def _computed_cost(
     return computed / metric.scale, prices.source
 
 
-def _llm_call(tally: Tally, event: Fields) -> None:
-    provider = event["provider"]
+def _llm_call(tally: Tally, event: Event) -> None:
+    _, provider, model, duration, token_usage, first_token, cost, pricing, error, cancelled = event[HEAD:]
     tally.count(tally.series(_LLM_CALLS, provider))
-    if event["error"] is not None:
+    if error is not None:
         tally.count(tally.series(_LLM_CALL_ERRORS, provider))
-    if tally.truth(event.get("cancelled")):
+    if cancelled is not None and tally.truth(cancelled):
         tally.count(tally.series(_LLM_CALLS_CANCELLED, provider))
-    tally.number(_LLM_CALL_DURATION, tally.series(_LLM_CALL_DURATION, provider), event["duration_ms"])
-    tally.number(_FIRST_TOKEN, tally.series(_FIRST_TOKEN, provider), event.get("time_to_first_token_ms"))
-    used = _tokens(tally, _LLM_CALL_TOKENS, event["token_usage"], provider)
-    cost = event["cost"]
+    tally.number(_LLM_CALL_DURATION, tally.series(_LLM_CALL_DURATION, provider), duration)
+    tally.number(_FIRST_TOKEN, tally.series(_FIRST_TOKEN, provider), first_token)
+    used = _tokens(tally, _LLM_CALL_TOKENS, token_usage, provider)
     if cost is not None:
         tally.number(_LLM_CALL_COST, tally.series(_LLM_CALL_COST, provider), cost)
-    elif used is not None and "pricing" not in event:
-        computed = _computed_cost(tally, _LLM_CALL_COST, provider, used, provider, event["model"])
+    elif used is not None and pricing is None:
+        computed = _computed_cost(tally, _LLM_CALL_COST, provider, used, provider, model)
         if computed is not None:
-            event["cost"], event["pricing"] = computed
+            event[_CALL_COST], event[_CALL_COST_BY] = computed
 
 
-def _context_build(tally: Tally, event: Fields) -> None:
+def _context_build(tally: Tally, event: Event) -> None:
+    _, components, duration = event[HEAD:]
     tally.count(_CONTEXT_BUILDS.code)
-    tally.number(_CONTEXT_BUILD_DURATION, _CONTEXT_BUILD_DURATION.code, event["duration_ms"])
-    for component, parts in tally.entries(event["components"]).items():
+    tally.number(_CONTEXT_BUILD_DURATION, _CONTEXT_BUILD_DURATION.code, duration)
+    for component, parts in tally.entries(components).items():
         tally.number(_CONTEXT_COMPONENTS, tally.series(_CONTEXT_COMPONENTS, component), parts)
 
 
-def _handoff_decision(tally: Tally, event: Fields) -> None:
-    tally.count(tally.series(_HANDOFF_DECISIONS, "handoff" if tally.truth(event["decision"]) else "stay"))
+def _handoff_decision(tally: Tally, event: Event) -> None:
+    _, decision, _, _, _ = event[HEAD:]
+    tally.count(tally.series(_HANDOFF_DECISIONS, "handoff" if tally.truth(decision) else "stay"))
 
 
-def _knowledge_search(tally: Tally, event: Fields) -> None:
+def _knowledge_search(tally: Tally, event: Event) -> None:
+    _, _, result_count, scores, duration = event[HEAD:]
     tally.count(_SEARCHES.code)
-    if tally.number(_RESULTS, _RESULTS.code, event["result_count"]):
+    if tally.number(_RESULTS, _RESULTS.code, result_count):
         tally.count(_HITS.code)
-    for score in tally.items(event["similarity_scores"]):
+    for score in tally.items(scores):
         tally.number(_SIMILARITY, _SIMILARITY.code, score)
-    tally.number(_SEARCH_DURATION, _SEARCH_DURATION.code, event["duration_ms"])
+    tally.number(_SEARCH_DURATION, _SEARCH_DURATION.code, duration)
 
 
-def _error(tally: Tally, event: Fields) -> None:
-    tally.count(tally.series(_ERRORS, event["operation"]))
+def _error(tally: Tally, event: Event) -> None:
+    operation, _, _ = event[HEAD:]
+    tally.count(tally.series(_ERRORS, operation))
 
 
-def _feedback(tally: Tally, event: Fields) -> None:
-    tally.number(_FEEDBACK, _FEEDBACK.code, event["score"])
+def _feedback(tally: Tally, event: Event) -> None:
+    _, score = event[HEAD:]
+    tally.number(_FEEDBACK, _FEEDBACK.code, score)
 
 
-def _user_metric(tally: Tally, event: Fields) -> None:
+def _user_metric(tally: Tally, event: Event) -> None:
+    name, kind, value, given = event[HEAD:]
     try:
-        metric = catalogue.user_metric(values.text(event["name"], 101), event["kind"])
-        labels = {values.label(k): values.label(v) for k, v in event["labels"].items()}
+        metric = catalogue.user_metric(values.text(name, 101), kind)
+        labels = {values.label(k): values.label(v) for k, v in given.items()}
     except ValueError as refused:
         tally.refuse(refused.reason if isinstance(refused, RefusedError) else "metric_name")
         return
@@ -209,12 +219,12 @@ def _user_metric(tally: Tally, event: Fields) -> None:
         tally.refuse("too_many_labels")
         return
     if metric.kind is Kind.HISTOGRAM:
-        tally.number_of_user(metric, event["value"], spelled)
+        tally.number_of_user(metric, value, spelled)
     else:
-        tally.count_of_user(metric, event["value"], spelled)
+        tally.count_of_user(metric, value, spelled)
 
 
-TRANSLATORS: Final[Mapping[str, Callable[[Tally, Fields], None]]] = MappingProxyType(
+TRANSLATORS: Final[Mapping[str, Callable[[Tally, Event], None]]] = MappingProxyType(
     {
         "agent_interaction": _interaction,
         "llm_api_call": _llm_call,

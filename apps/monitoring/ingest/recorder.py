@@ -13,7 +13,8 @@ from typing import Final
 
 from apps.monitoring import endings, logs
 from apps.monitoring.conf import Conf, conf
-from apps.monitoring.ingest.buffer import Buffer, Event
+from apps.monitoring.core.event import Event
+from apps.monitoring.ingest.buffer import Buffer
 from apps.monitoring.ingest.flusher import Flusher
 from apps.monitoring.ingest.hotstore import HotStore
 from apps.monitoring.ingest.prices import PriceBook

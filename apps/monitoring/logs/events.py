@@ -1,85 +1,72 @@
-"""The six event types and their fields, in the order in which a line shows them.
+"""The six event types, and how their fields are shown.
 
 What the caller did not say is left out; it is never 0, never null. What it said in a type that a field does not have is
-shown as a text under ``refused``, so that a field has one type in every line. An argument that no field is made for is
-shown under ``extra``.
+shown as a text under ``refused``, so that a field has one type in every line.
 """
 
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
 from functools import lru_cache
 from types import MappingProxyType
 from typing import Final
 
+from apps.monitoring.core.event import BELONGS, FIELDS, HEAD, TENANT, TYPE, Event, position
 from apps.monitoring.logs import fields as kinds
 from apps.monitoring.logs.plain import Json, plain, spelled
 from apps.monitoring.logs.redaction import ContentMode, Redactor
 
 LOGGER: Final = "agent.monitor"
 
-Fields = tuple[tuple[str, kinds.Show], ...]
+_RESPONSE: Final = position("agent_interaction", "agent_response")
+_ERRORS: Final = position("agent_interaction", "errors")
+_ERROR: Final = position("llm_api_call", "error")
 
-CORRELATION: Final[Fields] = (("trace_id", kinds.trace), ("span_id", kinds.span), ("request_id", kinds.name))
+CORRELATION: Final[tuple[tuple[str, kinds.Show], ...]] = (
+    ("trace_id", kinds.trace),
+    ("span_id", kinds.span),
+    ("request_id", kinds.name),
+)
 """On every line that was made inside a trace or a request (see `context`)."""
 
-FIELDS: Final[Mapping[str, Fields]] = MappingProxyType(
+SHOWS: Final[Mapping[str, kinds.Show]] = MappingProxyType(
     {
-        "agent_interaction": (
-            ("conversation_id", kinds.name),
-            ("customer_message", kinds.text),
-            ("agent_response", kinds.text),
-            ("model_used", kinds.name),
-            ("confidence_score", kinds.number),
-            ("processing_time_ms", kinds.number),
-            ("token_usage", kinds.counts),
-            ("estimated_cost", kinds.number),
-            ("pricing", kinds.name),
-            ("handoff_triggered", kinds.flag),
-            ("handoff_reason", kinds.text),
-            ("intent", kinds.name),
-            ("errors", kinds.failures),
-        ),
-        "llm_api_call": (
-            ("conversation_id", kinds.name),
-            ("provider", kinds.name),
-            ("model", kinds.name),
-            ("duration_ms", kinds.number),
-            ("token_usage", kinds.counts),
-            ("time_to_first_token_ms", kinds.number),
-            ("cost", kinds.number),
-            ("pricing", kinds.name),
-            ("error", kinds.exception),
-            ("cancelled", kinds.flag),
-        ),
-        "context_building": (
-            ("conversation_id", kinds.name),
-            ("components", kinds.counts),
-            ("duration_ms", kinds.number),
-        ),
-        "handoff_decision": (
-            ("conversation_id", kinds.name),
-            ("decision", kinds.flag),
-            ("confidence", kinds.number),
-            ("triggers", kinds.names),
-            ("reason", kinds.text),
-        ),
-        "knowledge_search": (
-            ("conversation_id", kinds.name),
-            ("query", kinds.text),
-            ("result_count", kinds.number),
-            ("similarity_scores", kinds.numbers),
-            ("duration_ms", kinds.number),
-        ),
-        "error": (
-            ("operation", kinds.name),
-            ("exception", kinds.exception),
-            ("context", kinds.details),
-        ),
+        "conversation_id": kinds.name,
+        "customer_message": kinds.text,
+        "agent_response": kinds.text,
+        "model_used": kinds.name,
+        "confidence_score": kinds.number,
+        "processing_time_ms": kinds.number,
+        "token_usage": kinds.counts,
+        "estimated_cost": kinds.number,
+        "pricing": kinds.name,
+        "handoff_triggered": kinds.flag,
+        "handoff_reason": kinds.text,
+        "intent": kinds.name,
+        "errors": kinds.failures,
+        "provider": kinds.name,
+        "model": kinds.name,
+        "duration_ms": kinds.number,
+        "time_to_first_token_ms": kinds.number,
+        "cost": kinds.number,
+        "error": kinds.exception,
+        "cancelled": kinds.flag,
+        "components": kinds.counts,
+        "decision": kinds.flag,
+        "confidence": kinds.number,
+        "triggers": kinds.names,
+        "reason": kinds.text,
+        "query": kinds.text,
+        "result_count": kinds.number,
+        "similarity_scores": kinds.numbers,
+        "operation": kinds.name,
+        "exception": kinds.exception,
+        "context": kinds.details,
     }
 )
+"""A field of one name is of one type in every event, as indexes of logs need it."""
 
 MESSAGES: Final[Mapping[str, str]] = MappingProxyType(
     {
@@ -92,18 +79,15 @@ MESSAGES: Final[Mapping[str, str]] = MappingProxyType(
     }
 )
 
-_SHOWN: Final = MappingProxyType({event_type: (*fields, *CORRELATION) for event_type, fields in FIELDS.items()})
-_KNOWN: Final = MappingProxyType({event_type: frozenset(name for name, _ in fields) for event_type, fields in _SHOWN.items()})
-_NO_NAMES: Final = frozenset(name for name, _ in CORRELATION)
 
-
-def line(event_type: str, when: float, tenant_id: str, arguments: Mapping[str, object], redactor: Redactor) -> dict[str, Json]:
+def line(event: Event, when: float, redactor: Redactor) -> dict[str, Json]:
     """The fields of a line; ``when`` in epoch seconds."""
+    event_type, tenant_id = event[TYPE], event[TENANT]
     found: dict[str, Json] = {
         "timestamp": None,
-        "level": "ERROR" if failed(event_type, arguments) else "INFO",
+        "level": "ERROR" if failed(event) else "INFO",
         "logger": LOGGER,
-        "message": MESSAGES.get(event_type, event_type),
+        "message": MESSAGES[event_type],
         "event_type": event_type,
         "tenant_id": tenant_id if type(tenant_id) is str else spelled(tenant_id),
     }
@@ -113,10 +97,7 @@ def line(event_type: str, when: float, tenant_id: str, arguments: Mapping[str, o
     except (ValueError, OverflowError, OSError, TypeError):
         found["timestamp"] = timestamp(time.time())
         refused["timestamp"] = when
-    for name, show in _SHOWN.get(event_type, CORRELATION):
-        value = arguments.get(name)
-        if value is None:
-            continue
+    for name, show, value in _said(event):
         try:
             shown = show(value, redactor)
         except Exception:  # a foreign object may raise anything when it is looked at
@@ -124,19 +105,27 @@ def line(event_type: str, when: float, tenant_id: str, arguments: Mapping[str, o
         else:
             if shown is not None:
                 found[name] = shown
-    known = _KNOWN.get(event_type, _NO_NAMES)
-    if not known.issuperset(arguments):
-        found["extra"] = kinds.details({name: arguments[name] for name in arguments if name not in known}, redactor)
     if refused:
         found["refused"] = {name: _refused(value, redactor) for name, value in refused.items()}
     return found
 
 
-def failed(event_type: str, arguments: Mapping[str, object]) -> bool:
+def _said(event: Event) -> Iterator[tuple[str, kinds.Show, object]]:
+    for name, value in zip(FIELDS[event[TYPE]], event[HEAD:], strict=True):
+        if value is not None:
+            yield name, SHOWS[name], value
+    belongs = event[BELONGS] or {}
+    for name, show in CORRELATION:
+        if belongs.get(name) is not None:
+            yield name, show, belongs[name]
+
+
+def failed(event: Event) -> bool:
     """Whether the line has the level ERROR: exactly what the metrics count as an error."""
+    event_type = event[TYPE]
     if event_type == "agent_interaction":
-        return arguments.get("agent_response") is None or _is_filled(arguments.get("errors"))
-    return event_type == "error" or (event_type == "llm_api_call" and arguments.get("error") is not None)
+        return event[_RESPONSE] is None or _is_filled(event[_ERRORS])
+    return event_type == "error" or (event_type == "llm_api_call" and event[_ERROR] is not None)
 
 
 def timestamp(when: float) -> str:

@@ -3,18 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, Final
+from typing import Final
 
 from apps.monitoring.core import values
+from apps.monitoring.core.event import BELONGS, Event
 from apps.monitoring.core.values import RefusedError
 from apps.monitoring.logs import events
 from apps.monitoring.logs.formats import Format
 from apps.monitoring.logs.plain import Json, plain
 from apps.monitoring.logs.quick import Quick
 from apps.monitoring.logs.redaction import Redactor
-
-Event = tuple[str, str, float, object, dict[str, Any]]
-"""Type, tenant, when it was handed over (epoch seconds), the caller's own timestamp or None, arguments of the call."""
 
 MAX_BYTES: Final = 65_536
 """A quarter of what CloudWatch Logs and Loki take for one line."""
@@ -32,20 +30,20 @@ class Renderer:
 
     def __call__(self, event: Event) -> bytes:
         """One line with its end. What makes it too long is left out by name, the longest first."""
-        event_type, tenant_id, handed_over, timestamp, arguments = event
+        _, _, handed_over, timestamp = event[:BELONGS]
         when = handed_over if timestamp is None else _moment(timestamp, handed_over)
         try:
-            line = self._quick(event_type, when, tenant_id, arguments)
+            line = self._quick(event, when)
             if line is not None:
                 data = self._form(line)
                 if len(data) <= MAX_BYTES:
                     return data
         except Exception:  # noqa: S110 - any value that is not what it seems: it is looked at more closely next
             pass
-        return self._odd(event_type, when, tenant_id, arguments)
+        return self._odd(event, when)
 
-    def _odd(self, event_type: str, when: float, tenant_id: str, arguments: Mapping[str, Any]) -> bytes:
-        said = events.line(event_type, when, tenant_id, arguments, self._redactor)
+    def _odd(self, event: Event, when: float) -> bytes:
+        said = events.line(event, when, self._redactor)
         line = {name: plain(value) for name, value in said.items()}
         data = self._form(line)
         return data if len(data) <= MAX_BYTES else self._shortened(line)

@@ -12,9 +12,10 @@ from dataclasses import dataclass
 from typing import Final
 
 from apps.monitoring.conf import conf
-from apps.monitoring.logs.events import FIELDS
+from apps.monitoring.core.event import TYPE, Event
+from apps.monitoring.logs.events import MESSAGES
 from apps.monitoring.logs.formats import FORMATS
-from apps.monitoring.logs.line import Event, Renderer
+from apps.monitoring.logs.line import Renderer
 from apps.monitoring.logs.redaction import MAX_TEXT, Redactor
 from apps.monitoring.logs.sink import Sink
 from apps.monitoring.logs.writer import QUEUE_SIZE, LogWriter
@@ -22,7 +23,7 @@ from apps.monitoring.logs.writer import QUEUE_SIZE, LogWriter
 _log = logging.getLogger(__name__)
 
 _EXIT_SECONDS: Final = 3.0
-_LOGGED: Final = frozenset(FIELDS)
+_LOGGED: Final = frozenset(MESSAGES)
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,7 +97,7 @@ def emit_many(events: Iterable[Event]) -> None:
     """
     writer = _writer or _begun()
     if writer is not None:
-        writer.put([event for event in events if event[0] in _LOGGED])
+        writer.put([event for event in events if event[TYPE] in _LOGGED])
 
 
 def drain(timeout: float = _EXIT_SECONDS) -> bool:

@@ -12,7 +12,7 @@ from collections import deque
 from collections.abc import Callable, Sequence
 from typing import Final
 
-from apps.monitoring.logs.line import Event
+from apps.monitoring.core.event import Event
 from apps.monitoring.logs.sink import Sink
 
 _log = logging.getLogger(__name__)

@@ -6,18 +6,19 @@ from collections import Counter
 from collections.abc import Iterable
 from typing import Any
 
+from apps.monitoring.core.event import Event
 from apps.monitoring.core.series import GLOBAL
-from apps.monitoring.ingest.buffer import Buffer, Event
+from apps.monitoring.ingest.buffer import Buffer
 from apps.monitoring.ingest.flusher import Flusher
 from apps.monitoring.ingest.hotstore import Held, HotStore
-from tests.unit.ingest.made import INTERACTION, NOW
+from tests.unit.ingest.made import INTERACTION, NOW, flat
 
 MINUTE = int(NOW // 60)
 
 
 def interaction(number: int = 0, tenant: str = "acme", minute: int = MINUTE, **arguments: Any) -> Event:
     own = {**INTERACTION, "conversation_id": f"c-{number}", "processing_time_ms": 1_000 + number, **arguments}
-    return "agent_interaction", tenant, minute * 60.0, None, own
+    return flat("agent_interaction", tenant, minute * 60.0, None, own)
 
 
 class Writer:

@@ -5,8 +5,8 @@ import redis
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from apps.monitoring.core.event import Event
 from apps.monitoring.core.series import GLOBAL
-from apps.monitoring.ingest.buffer import Event
 from apps.monitoring.ingest.hotstore import HotStore, shard_of
 from tests.integration.ingest.hot import MINUTE, Writer, everything, fields, interaction, interactions
 from tests.unit.ingest.made import event, events

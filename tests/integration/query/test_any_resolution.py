@@ -15,12 +15,13 @@ from hypothesis import strategies as st
 
 from apps.monitoring.alerts.measure import Windows
 from apps.monitoring.core.clock import to_datetime, to_minute
+from apps.monitoring.core.event import Event
 from apps.monitoring.core.judging import NOTHING
 from apps.monitoring.core.resolution import Resolution
 from apps.monitoring.core.rules import Rule, Scope
 from apps.monitoring.core.series import GLOBAL
 from apps.monitoring.core.summary import Reader, summarize
-from apps.monitoring.ingest.buffer import Event, Slots
+from apps.monitoring.ingest.buffer import Slots
 from apps.monitoring.ingest.hotstore import Held, HotStore
 from apps.monitoring.models import RetentionFloor
 from apps.monitoring.query import series, source

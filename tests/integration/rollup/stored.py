@@ -9,8 +9,8 @@ from django.db import connection
 
 from apps.monitoring.core import distinct, histogram
 from apps.monitoring.core.clock import to_minute
+from apps.monitoring.core.event import Event
 from apps.monitoring.core.resolution import Resolution
-from apps.monitoring.ingest.buffer import Event
 from apps.monitoring.ingest.hotstore import HotStore
 from apps.monitoring.rollup import periods, shards
 from apps.monitoring.rollup.compaction import compact_shard

@@ -369,8 +369,8 @@ def test_the_rows_have_no_number_that_does_not_belong_to_their_kind() -> None:
 def test_a_counter_and_a_sample_of_one_name_are_one_series_that_can_be_rolled_up() -> None:
     told = {"name": "size", "labels": {}}
     send(
-        ("user_metric", "acme", MINUTE * 60.0, None, {**told, "kind": Kind.COUNTER, "value": 3}),
-        ("user_metric", "acme", MINUTE * 60.0, None, {**told, "kind": Kind.HISTOGRAM, "value": 2.0}),
+        event("user_metric", MINUTE * 60.0, **told, kind=Kind.COUNTER, value=3),
+        event("user_metric", MINUTE * 60.0, **told, kind=Kind.HISTOGRAM, value=2.0),
     )
     roll_up()
     assert value("user.size", "acme") == 4

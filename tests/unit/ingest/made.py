@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from hypothesis import strategies as st
 
 from apps.monitoring.catalogue import Kind
-from apps.monitoring.ingest.buffer import Buffer, Event, Slots
+from apps.monitoring.core.event import FIELDS, Event
+from apps.monitoring.ingest.buffer import Buffer, Slots
 
 NOW = 1_767_571_200.0
 
@@ -61,8 +62,15 @@ KINDS: dict[str, list[dict[str, Any]]] = {
 }
 
 
+def flat(kind: str, tenant: str, when: float, timestamp: object, values: Mapping[str, Any], belongs: Any = None) -> Event:
+    """An event of values by name; one that is not named was not said."""
+    unknown = values.keys() - set(FIELDS[kind])
+    assert not unknown, f"{kind} has no {', '.join(unknown)}"
+    return [kind, tenant, when, timestamp, belongs, *map(values.get, FIELDS[kind])]
+
+
 def event(kind: str, /, when: float = NOW, tenant: str = "acme", timestamp: object = None, **arguments: object) -> Event:
-    return kind, tenant, when, timestamp, {**KINDS[kind][0], **arguments}
+    return flat(kind, tenant, when, timestamp, {**KINDS[kind][0], **arguments})
 
 
 def merged(events: Iterable[Event], label_cap: int = 100) -> Slots:
@@ -117,7 +125,7 @@ def events(draw: st.DrawFn) -> Event:
         }
     elif kind == "user_metric":
         arguments["value"] = draw(st.integers(0, 10**6))
-    return (
+    return flat(
         kind,
         draw(st.sampled_from(["acme", "bolt", "cyan"])),
         NOW + draw(st.sampled_from([0.0, 59.9, 60.0, 120.0])),

@@ -3,7 +3,8 @@ from __future__ import annotations
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from apps.monitoring.ingest.buffer import Buffer, Event, Slots
+from apps.monitoring.core.event import Event
+from apps.monitoring.ingest.buffer import Buffer, Slots
 from apps.monitoring.ingest.slot import Slot
 from tests.unit.ingest.made import NOW, event, events, fields, merged
 
@@ -73,5 +74,5 @@ def test_a_buffer_that_was_taken_is_empty() -> None:
 
 
 def test_one_event_that_nobody_knows_does_not_take_the_next_with_it() -> None:
-    (found,) = fields(merged([("no_such_type", "acme", NOW, None, {}), event("error")])).values()
+    (found,) = fields(merged([["no_such_type", "acme", NOW, None, None], event("error")])).values()
     assert found == {"r\x1funreadable:n": 1, "e\x1fcrm:n": 1}

@@ -98,6 +98,6 @@ def test_a_hostile_time_is_refused_and_the_event_counts_now() -> None:
 
 def test_an_event_without_its_arguments_is_counted_as_unreadable() -> None:
     buffer = Buffer(100)
-    buffer.merge([("agent_interaction", "acme", NOW, None, {})])
+    buffer.merge([["agent_interaction", "acme", NOW, None, None]])
     (slot,) = buffer.take().values()
     assert slot.counters == {"r\x1funreadable": 1}

@@ -5,9 +5,11 @@ from __future__ import annotations
 import json
 from typing import Any
 
+from apps.monitoring.core.event import Event
 from apps.monitoring.logs.formats import FORMATS
-from apps.monitoring.logs.line import Event, Renderer
+from apps.monitoring.logs.line import Renderer
 from apps.monitoring.logs.redaction import Redactor
+from tests.unit.ingest.made import flat
 
 WHEN = 1_767_605_400.123456
 
@@ -60,7 +62,8 @@ CORRELATION = {"trace_id": 0x4BF92F3577B34DA6A3CE929D0E0E4736, "span_id": 0x00F0
 
 
 def event(event_type: str = "agent_interaction", *, tenant: str = "acme", timestamp: object = None, **changed: Any) -> Event:
-    return (event_type, tenant, WHEN, timestamp, {**ARGUMENTS[event_type], **changed})
+    belongs = {name: changed.pop(name) for name in CORRELATION if name in changed}
+    return flat(event_type, tenant, WHEN, timestamp, {**ARGUMENTS[event_type], **changed}, belongs or None)
 
 
 def rendered(event: Event, redactor: Redactor | None = None, form: str = "json") -> bytes:

@@ -15,8 +15,9 @@ from pathlib import Path
 
 import pytest
 
+from apps.monitoring.core.event import Event
 from apps.monitoring.logs.formats import FORMATS
-from apps.monitoring.logs.line import Event, Renderer
+from apps.monitoring.logs.line import Renderer
 from apps.monitoring.logs.redaction import Redactor
 from apps.monitoring.logs.sink import Sink
 from apps.monitoring.logs.writer import LogWriter
