@@ -14,6 +14,8 @@ from typing import Any
 
 from django.db import connection
 
+from tests.unit.ingest.made import flat
+
 SERIES = (1_000, 10_000, 100_000)
 ROUNDS = 3
 PER_TENANT = 10
@@ -109,7 +111,7 @@ def _interactions(minute: int, tenant: str) -> Iterator[Any]:
     chance = random.Random(tenant)  # not the minute: the series of a minute are those of the one before
     for turn in range(PER_TENANT):
         prompt, completion = chance.randrange(200, 4_000), chance.randrange(20, 600)
-        yield (
+        yield flat(
             "agent_interaction",
             tenant,
             minute * 60.0 + turn,
@@ -125,7 +127,6 @@ def _interactions(minute: int, tenant: str) -> Iterator[Any]:
                 "handoff_triggered": chance.random() < 0.1,
                 "handoff_reason": "customer asked",
                 "intent": chance.choice(("refund", "delivery", "invoice", "cancel", "other question")),
-                "errors": (),
             },
         )
 
