@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-import re
 from typing import Any, Final
 
 import orjson
 from django.core.management.base import CommandError, CommandParser
 
+from apps.monitoring.core import duration
 from apps.monitoring.core.rules import NoData, Operator, Scope, Statistic
-
-_DURATION: Final = re.compile(r"(\d{1,6})\s*([mhd]?)\Z")
-_MINUTES: Final = {"": 1, "m": 1, "h": 60, "d": 1_440}
 
 
 def add(parser: CommandParser) -> None:
@@ -48,11 +45,10 @@ def given(options: dict[str, Any]) -> dict[str, Any]:
 
 
 def _minutes(text: str) -> int:
-    match = _DURATION.match(text.strip())
-    if match is None:
-        msg = f"a stretch of time is whole minutes, such as 10, 10m, 2h or 1d, not {text!r}"
-        raise CommandError(msg)
-    return int(match[1]) * _MINUTES[match[2]]
+    try:
+        return duration.parse(text)
+    except ValueError as error:
+        raise CommandError(str(error)) from error
 
 
 def _labels(text: str) -> Any:
