@@ -7,15 +7,16 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from django.db import OperationalError, transaction
-from django.db.models import Min
+from django.db.models import Exists, Min, OuterRef, Q
 from django.utils import timezone
 
 from apps.monitoring.alerts import outcome
 from apps.monitoring.alerts.measure import Windows, expected_tenants
 from apps.monitoring.conf import conf
 from apps.monitoring.core.clock import SECONDS, to_datetime, to_minute
-from apps.monitoring.core.judging import judge_minute
-from apps.monitoring.core.rules import MAX_WINDOW, NoData, Rule
+from apps.monitoring.core.judging import end_all, judge_minute
+from apps.monitoring.core.lifecycle import Status
+from apps.monitoring.core.rules import MAX_WINDOW, NoData, Rule, subject
 from apps.monitoring.models import AlertRule, AlertState, EvaluationProgress, RollupBatch
 from apps.monitoring.query.source import watermark
 from apps.monitoring.rollup import locks
@@ -46,16 +47,24 @@ def _catch_up(now: float) -> Report:
         return Report()
     judged = transitions = 0
     while minute < until:
-        rules = list(AlertRule.objects.filter(enabled=True))
-        ahead = _skip_silence(minute, until, rules)
-        if ahead == minute:
-            transitions += _judge_minute(minute, rules, _age_hold(minute, now))
-            judged += 1
-            minute += 1
-        else:
-            minute = ahead
+        with transaction.atomic():
+            locks.judging()
+            rules = _rules()
+            ahead = _skip_silence(minute, until, rules)
+            if ahead == minute:
+                transitions += _judge_minute(minute, rules, _age_hold(minute, now))
+                judged += 1
+                minute += 1
+            else:
+                minute = ahead
             _advance(minute)
     return Report(judged, transitions, minute)
+
+
+def _rules() -> list[AlertRule]:
+    """Those that are enabled, and those that were when they left something open."""
+    left = AlertState.objects.filter(rule=OuterRef("pk"))
+    return list(AlertRule.objects.filter(Q(enabled=True) | Exists(left)))
 
 
 def _next_minute() -> int | None:
@@ -85,10 +94,7 @@ def _age_hold(minute: int, now: float) -> str | None:
 
 def _judge_minute(minute: int, rules: Sequence[AlertRule], held: str | None) -> int:
     windows = Windows(minute)
-    with transaction.atomic():
-        transitions = sum(_judge_rule(rule, windows, minute, held) for rule in rules)
-        _advance(minute + 1)
-    return transitions
+    return sum(_judge_rule(rule, windows, minute, held) for rule in rules)
 
 
 def _judge_rule(rule: AlertRule, windows: Windows, minute: int, held: str | None) -> int:
@@ -109,7 +115,15 @@ def _judge_rule(rule: AlertRule, windows: Windows, minute: int, held: str | None
 def _apply(rule: AlertRule, definition: Rule, windows: Windows, minute: int, held: str | None) -> int:
     rows = {row.tenant: row for row in AlertState.objects.filter(rule=rule)}
     states = {tenant: outcome.state_of(row) for tenant, row in rows.items()}
-    judged = judge_minute(definition, windows.measure(definition), states, expected_tenants(definition), minute, held)
+    if not rule.enabled:
+        judged = end_all(states, "the rule was disabled", held)
+    else:
+        measured, expected = windows.measure(definition), expected_tenants(definition)
+        foreign = {tenant: states.pop(tenant) for tenant, row in rows.items() if _is_foreign(row, subject(definition))}
+        judged = judge_minute(definition, measured, states, expected, minute, held)
+        # They are judged anew from the next minute on.
+        judged = [one for one in judged if one.tenant not in foreign]
+        judged += end_all(foreign, "the rule was changed and judges something else now", held)
     changes = [
         outcome.Change(one.tenant, rows.get(one.tenant), one.after, one.verdict, one.events)
         for one in judged
@@ -118,6 +132,12 @@ def _apply(rule: AlertRule, definition: Rule, windows: Windows, minute: int, hel
     if rule.error:
         AlertRule.objects.filter(pk=rule.pk).update(error="", error_since=None)
     return outcome.write(rule, definition, minute, changes)
+
+
+def _is_foreign(row: AlertState, own: str) -> bool:
+    """Whether something is open of what the rule judged before it was changed."""
+    is_open = row.announced or row.status != Status.INACTIVE
+    return is_open and row.subject not in {"", own}
 
 
 def _advance(minute: int) -> None:

@@ -9,7 +9,7 @@ from datetime import datetime
 
 from apps.monitoring.core.clock import to_datetime, to_minute
 from apps.monitoring.core.lifecycle import Event, Notice, State, Status
-from apps.monitoring.core.rules import Rule, Verdict
+from apps.monitoring.core.rules import Rule, Verdict, subject
 from apps.monitoring.models import Alert, AlertRule, AlertState, AlertTransition
 from apps.monitoring.notify import outbox
 
@@ -99,7 +99,7 @@ def _write_states(rule: AlertRule, definition: Rule, minute: int, changes: Seque
     idle: list[int] = []
     for change in changes:
         if not change.after.is_idle(minute, definition.cooldown):
-            kept.append(_row(rule, change))
+            kept.append(_row(rule, definition, change))
         elif change.row is not None:
             idle.append(change.row.pk)
     AlertState.objects.filter(pk__in=idle).delete()
@@ -107,11 +107,11 @@ def _write_states(rule: AlertRule, definition: Rule, minute: int, changes: Seque
         kept,
         update_conflicts=True,
         unique_fields=["rule", "tenant"],
-        update_fields=["status", "since", "recovering_since", "notified_at", "announced", "acknowledged", "alert"],
+        update_fields=["status", "since", "recovering_since", "notified_at", "announced", "acknowledged", "alert", "subject"],
     )
 
 
-def _row(rule: AlertRule, change: Change) -> AlertState:
+def _row(rule: AlertRule, definition: Rule, change: Change) -> AlertState:
     after = change.after
     return AlertState(
         rule=rule,
@@ -123,6 +123,7 @@ def _row(rule: AlertRule, change: Change) -> AlertState:
         announced=after.announced,
         acknowledged=after.acknowledged,
         alert=change.alert,
+        subject=subject(definition),
     )
 
 

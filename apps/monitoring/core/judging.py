@@ -57,3 +57,12 @@ def judge_minute(
         after, events = lifecycle.step(rule, before, verdict, minute, held)
         found.append(Judged(tenant, before, after, verdict, events))
     return found
+
+
+def end_all(states: Mapping[str, State], reason: str, held: str | None = None) -> list[Judged]:
+    """End what the rule has open for these tenants, because it judges it no longer; the reason says why."""
+    found: list[Judged] = []
+    for tenant, before in sorted(states.items()):
+        after, events = lifecycle.end(before, reason, held)
+        found.append(Judged(tenant, before, after, Verdict(None, 0, breach=False, recovered=True, reason=reason), events))
+    return found

@@ -74,10 +74,23 @@ def step(rule: Rule, state: State, verdict: Verdict, minute: int, held: str | No
         return _step_firing(rule, state, verdict, minute, held)
     if state.announced and held is None:
         # Before anything new is said: what was announced is told to have ended, once.
-        reason = "resolved earlier, when nobody could be notified"
         after, events = _step_quiet(rule, replace(state, announced=False), verdict, minute, held)
-        return after, [Event(Status.RESOLVED, False, Notice.RESOLVED, reason), *events]
+        return after, [_resolved_late(), *events]
     return _step_quiet(rule, state, verdict, minute, held)
+
+
+def end(state: State, reason: str, held: str | None = None) -> tuple[State, list[Event]]:
+    """End what is open, because nobody judges it any more; only the cooldown goes on. ``held`` as in `step`."""
+    if state.status is Status.FIRING:
+        return _resolve(state, reason, held)
+    events: list[Event] = []
+    ended = replace(state, status=Status.INACTIVE, since=None, recovering_since=None)
+    if state.announced and held is None:
+        ended = replace(ended, announced=False)
+        events.append(_resolved_late())
+    if state.status is Status.PENDING:
+        events.append(Event(Status.INACTIVE, True, None, reason))
+    return ended, events
 
 
 def _step_quiet(rule: Rule, state: State, verdict: Verdict, minute: int, held: str | None) -> tuple[State, list[Event]]:
@@ -112,20 +125,24 @@ def _step_firing(rule: Rule, state: State, verdict: Verdict, minute: int, held: 
     if verdict.recovered and not verdict.breach:
         recovering = replace(state, recovering_since=minute if state.recovering_since is None else state.recovering_since)
         if minute - (recovering.recovering_since or minute) >= rule.keep_firing_for:
-            return _resolve(recovering, verdict, held)
+            return _resolve(recovering, verdict.reason, held)
         state = recovering
     elif verdict.breach or verdict.value is not None:
         state = replace(state, recovering_since=None)
     return _remind(rule, state, verdict, minute, held)
 
 
-def _resolve(state: State, verdict: Verdict, held: str | None) -> tuple[State, list[Event]]:
+def _resolved_late() -> Event:
+    return Event(Status.RESOLVED, False, Notice.RESOLVED, "resolved earlier, when nobody could be notified")
+
+
+def _resolve(state: State, reason: str, held: str | None) -> tuple[State, list[Event]]:
     ended = replace(state, status=Status.INACTIVE, since=None, recovering_since=None, acknowledged=False)
     if not state.announced:
-        return ended, [Event(Status.RESOLVED, True, None, f"{verdict.reason}; its firing was never announced")]
+        return ended, [Event(Status.RESOLVED, True, None, f"{reason}; its firing was never announced")]
     if held is not None:
-        return ended, [Event(Status.RESOLVED, True, None, f"{verdict.reason}; held back: {held}")]
-    return replace(ended, announced=False), [Event(Status.RESOLVED, True, Notice.RESOLVED, verdict.reason)]
+        return ended, [Event(Status.RESOLVED, True, None, f"{reason}; held back: {held}")]
+    return replace(ended, announced=False), [Event(Status.RESOLVED, True, Notice.RESOLVED, reason)]
 
 
 def _remind(rule: Rule, state: State, verdict: Verdict, minute: int, held: str | None) -> tuple[State, list[Event]]:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 import math
 import operator
 import string
@@ -145,6 +147,12 @@ class Verdict:
     breach: bool
     recovered: bool
     reason: str
+
+
+def subject(rule: Rule) -> str:
+    """What the rule judges, of whom, as a short digest: states of another subject say nothing about this one."""
+    what = (rule.metric, rule.statistic, rule.scope, rule.tenant, rule.label_filter)
+    return hashlib.sha256(json.dumps(what, sort_keys=True).encode()).hexdigest()[:16]
 
 
 def judge(rule: Rule, value: float | None, samples: int) -> Verdict:

@@ -21,6 +21,7 @@ class AlertState(models.Model):
     announced = models.BooleanField(default=False, help_text="This episode was notified, so its end will be.")
     acknowledged = models.BooleanField(default=False)
     alert = models.ForeignKey("Alert", null=True, on_delete=models.SET_NULL, related_name="+")
+    subject = models.CharField(max_length=16, blank=True, help_text="What the rule judged, of whom: a digest.")
 
     class Meta:
         constraints = [models.UniqueConstraint(fields=["rule", "tenant"], name="monitoring_one_state")]

@@ -104,7 +104,9 @@ def printable(text: str) -> str:
 def condition(rule: RuleFacts) -> str:
     """The rule in words: p95 of response_time > 5000 ms over 5 minutes."""
     what = rule.metric if rule.statistic == "ratio" else f"{rule.statistic} of {rule.metric}"
-    return f"{what} {Operator(rule.operator).symbol} {rule.threshold:g} {rule.unit} over {rule.window_minutes} minutes"
+    # A rule that is broken by now still tells how it ended.
+    compared = Operator(rule.operator).symbol if rule.operator in set(Operator) else rule.operator
+    return f"{what} {compared} {rule.threshold:g} {rule.unit} over {rule.window_minutes} minutes"
 
 
 def render(template: str, rule: RuleFacts, kind: str, count: int, worst: AlertFacts) -> str:

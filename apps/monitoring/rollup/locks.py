@@ -1,4 +1,4 @@
-"""Session-level advisory locks of Postgres: whose turn it is, given back by the server when a process dies."""
+"""Advisory locks of Postgres: whose turn it is, given back by the server when a process dies."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ _HOLD: Final = 0x61676D02
 _EVALUATION: Final = 0x61676D03
 _COMPACTION: Final = 0x61676D04
 _RETENTION: Final = 0x61676D05
+_JUDGING: Final = 0x61676D06
 
 
 @contextmanager
@@ -35,6 +36,12 @@ def evaluation() -> Iterator[bool]:
             return
         with _try("pg_try_advisory_lock(%s, 0)", "pg_advisory_unlock(%s, 0)", [_EVALUATION]) as mine:
             yield mine
+
+
+def judging() -> None:
+    """Judge a minute, or delete a rule, but not both at once: wait for the other, and hold until the transaction ends."""
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT pg_advisory_xact_lock(%s, 0)", [_JUDGING])
 
 
 def compaction(number: int) -> AbstractContextManager[bool]:

@@ -113,6 +113,23 @@ class LifeOfAnAlert(RuleBasedStateMachine):
     def forget(self) -> None:
         self.state = lifecycle.NEW
 
+    @rule(held=st.sampled_from([None, None, "silence"]))
+    def the_rule_is_changed(self, held: str | None) -> None:
+        before = self.state
+        self.state, events = lifecycle.end(before, "the rule was changed", held)
+        for event in events:
+            if event.changed:
+                assert event.state is (Status.RESOLVED if before.status is Status.FIRING else Status.INACTIVE)
+                self.last = event.state
+            if event.notice is not None:
+                assert (held, event.notice) == (None, Notice.RESOLVED)
+                self.notices.append((self.minute, event.notice))
+        assert self.state.status is Status.INACTIVE
+        assert self.state.notified_at == before.notified_at
+        assert self.state.announced == (before.announced and held is not None)
+        self.verdicts.clear()
+        self.minute += 1
+
     @rule(minutes=st.integers(1, 9))
     def nothing_is_judged_for_a_while(self, minutes: int) -> None:
         if self.state == lifecycle.NEW:

@@ -1,0 +1,30 @@
+"""A rule that is deleted ends what it has open, and tells whoever was told of it."""
+
+from __future__ import annotations
+
+from django.db import transaction
+from django.utils import timezone
+
+from apps.monitoring.alerts import outcome
+from apps.monitoring.core.clock import to_minute
+from apps.monitoring.core.judging import end_all
+from apps.monitoring.models import AlertRule, AlertState, EvaluationProgress
+from apps.monitoring.rollup import locks
+
+
+def before_delete(rule: AlertRule) -> None:
+    """End the alerts of a rule in the minute that would be judged next. Call it in the transaction that deletes.
+
+    Silences hold nothing back: nobody could tell it later.
+    """
+    with transaction.atomic():
+        locks.judging()
+        rows = {row.tenant: row for row in AlertState.objects.filter(rule=rule).select_related("alert")}
+        states = {tenant: outcome.state_of(row) for tenant, row in rows.items()}
+        progress = EvaluationProgress.objects.first()
+        minute = to_minute(timezone.now() if progress is None else progress.next_minute)
+        changes = [
+            outcome.Change(one.tenant, rows[one.tenant], one.after, one.verdict, one.events)
+            for one in end_all(states, "the rule was deleted")
+        ]
+        outcome.write(rule, rule.definition(), minute, changes)
