@@ -81,7 +81,9 @@ def due_channels(now: datetime) -> list[int]:
 def _due(now: datetime) -> QuerySet[Notification]:
     """Pending, its time has come, nobody has it, and nothing older of the same matter waits on the same channel."""
     older = Notification.objects.filter(
-        Q(rule=OuterRef("rule")) | Q(about=OuterRef("about")),
+        Q(rule=OuterRef("rule"))
+        | Q(about=OuterRef("about"))
+        | Q(rule=None, alert_ids__overlap=OuterRef("alert_ids")),  # of a rule that was deleted
         channel=OuterRef("channel"),
         status=Notification.Status.PENDING,
         created_at__lt=OuterRef("created_at"),

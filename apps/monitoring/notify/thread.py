@@ -52,8 +52,11 @@ def threads_of(row: Notification) -> list[Thread]:
 
 
 def _openers(row: Notification) -> QuerySet[Notification]:
-    """The notifications of the rule at the channel that named one of the alerts, since the first of them began."""
-    if not row.alert_ids or row.rule_id is None:
+    """The notifications of the rule at the channel that named one of the alerts, since the first of them began.
+
+    What a deleted rule announced has no rule any more; its alerts are nobody else's.
+    """
+    if not row.alert_ids:
         return Notification.objects.none()
     began = Alert.objects.filter(pk__in=row.alert_ids).aggregate(began=Min("since"))["began"]
     return Notification.objects.filter(

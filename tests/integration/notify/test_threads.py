@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 import pytest
 
@@ -73,13 +73,14 @@ class TestWhatOpened:
         ended = told(channel, notice=Notice.RESOLVED, alerts=many[29:], minute=MINUTE + 1)
         assert openers(ended) == [(str(first.pk), 30, 30)]
 
-    def test_a_rule_that_is_gone_opens_nothing(self, told: Told, fired: Sequence[Alert]) -> None:
+    def test_a_rule_that_is_gone_is_found_by_its_alerts(self, told: Told, fired: Sequence[Alert]) -> None:
         channel = log_channel("a")
-        told(channel, alerts=fired)
+        first = told(channel, alerts=fired)
+        told(channel, name="another-rule", alerts=[alert(rule(name="third-rule"))])
         ended = told(channel, notice=Notice.RESOLVED, alerts=fired, minute=MINUTE + 1)
         AlertRule.objects.all().delete()
         ended.refresh_from_db()
-        assert openers(ended) == []
+        assert openers(ended) == [(str(first.pk), 3, 3)]
 
 
 class TestAtTheReceiver:
@@ -105,6 +106,22 @@ class TestAtTheReceiver:
         clock.passes(seconds=1)
         deliver_channel(pagerduty.pk, clock)
         assert [arrival.body["event_action"] for arrival in receiver.arrivals("pagerduty")] == ["trigger"]
+
+    def test_the_end_of_a_deleted_rule_does_not_overtake_its_beginning(
+        self, pagerduty: Channel, receiver: Receiver, told: Told, fired: Sequence[Alert], clock: Clock
+    ) -> None:
+        opened = told(pagerduty, alerts=fired)
+        end(*fired)
+        told(pagerduty, notice=Notice.RESOLVED, alerts=fired, minute=MINUTE + 1)
+        AlertRule.objects.all().delete()
+        clock.passes(seconds=1)
+        opened.next_attempt_at = clock() + timedelta(minutes=5)
+        opened.save(update_fields=["next_attempt_at"])
+        assert deliver_channel(pagerduty.pk, clock) == Report()
+        clock.passes(minutes=6)
+        assert deliver_channel(pagerduty.pk, clock) == Report(delivered=2)
+        events = [(arrival.body["event_action"], arrival.body["dedup_key"]) for arrival in receiver.arrivals("pagerduty")]
+        assert events == [("trigger", str(opened.pk)), ("resolve", str(opened.pk))]
 
     def test_slack_changes_the_message_that_announced_it(
         self, slack: Channel, receiver: Receiver, told: Told, fired: Sequence[Alert], clock: Clock
