@@ -4,6 +4,9 @@ SHELL := /bin/bash
 PYTHON ?= python3
 BIN := .venv/bin
 export PYTHONUNBUFFERED := 1
+# What is tested again on a Redis Cluster.
+OF_THE_HOT_STORE := tests/integration/ingest --ignore tests/integration/ingest/test_fuzz.py tests/integration/query/test_source.py \
+	$(addprefix tests/integration/rollup/test_,rollup.py disorder.py)
 
 .PHONY: help install up test lint bench docs lock clean
 
@@ -32,6 +35,7 @@ up: .venv/.local ## run everything on this machine, with sample traffic and one 
 test: .venv/.dev ## run every test, on throw-away servers of its own
 	$(BIN)/python -m tests.browser.provision
 	$(BIN)/python -m pytest
+	HOT_STORE=cluster $(BIN)/python -m pytest $(OF_THE_HOT_STORE)
 
 lint: .venv/.dev ## ruff, mypy, import contracts, missing migrations
 	$(BIN)/ruff check .

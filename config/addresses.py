@@ -5,6 +5,8 @@ from __future__ import annotations
 from typing import Final
 from urllib.parse import parse_qs, quote, urlsplit
 
+CLUSTERS: Final = ("redis+cluster://", "rediss+cluster://")
+"""How the address of a cluster begins."""
 _BROKER_DATABASE: Final = 1
 
 

@@ -9,7 +9,7 @@ import environ
 from django.core.exceptions import ImproperlyConfigured
 
 from config import variables
-from config.addresses import broker_beside
+from config.addresses import CLUSTERS, broker_beside
 from config.embedded.environment import STATE
 
 env = environ.Env()
@@ -82,10 +82,16 @@ DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 
 _REDIS_REMEDY = "such as redis://:password@host:6379/0"
 REDIS_URL = variables.required("REDIS_URL", _REDIS_REMEDY)
-if not REDIS_URL.startswith(("redis://", "rediss://", "unix://")):
+if REDIS_URL.startswith(CLUSTERS):
+    # Celery speaks to one server only, and a cluster has no second database for its queues.
+    CELERY_BROKER_URL = variables.required(
+        "CELERY_BROKER_URL", "REDIS_URL is a cluster, and Celery needs a server that is none, such as redis://host:6379/0"
+    )
+elif REDIS_URL.startswith(("redis://", "rediss://", "unix://")):
+    CELERY_BROKER_URL = env.str("CELERY_BROKER_URL", default=broker_beside(REDIS_URL))
+else:
     msg = f"REDIS_URL is not the address of a Redis or Valkey server: {_REDIS_REMEDY}"
     raise ImproperlyConfigured(msg)
-CELERY_BROKER_URL = env.str("CELERY_BROKER_URL", default=broker_beside(REDIS_URL))
 
 USE_TZ = True
 TIME_ZONE = "UTC"

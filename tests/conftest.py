@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 import redis
@@ -21,7 +22,7 @@ def servers() -> Servers:
 
 @pytest.fixture(scope="session")
 def redis_url(servers: Servers) -> str:
-    return servers.valkey.url
+    return servers.hot_store
 
 
 @pytest.fixture(scope="session")
@@ -30,9 +31,11 @@ def postgres_url(servers: Servers) -> str:
 
 
 @pytest.fixture
-def valkey(redis_url: str) -> Iterator[redis.Redis]:
-    """An empty Valkey."""
-    client = redis.Redis.from_url(redis_url, decode_responses=True)
+def valkey(servers: Servers) -> Iterator[redis.Redis]:
+    """The library's client of an empty hot store."""
+    client: Any = (
+        servers.cluster.client() if servers.cluster else redis.Redis.from_url(servers.hot_store, decode_responses=True)
+    )
     client.flushall()
     yield client
     client.flushall()

@@ -74,6 +74,9 @@ def status(now: datetime) -> Status:
             "batches": len(backlog),
             "oldest_minute": None if oldest is None else isoformat(oldest),
         }
+        _look_at_cluster(found, store)
+    except redis.exceptions.MovedError as error:
+        found.fail("hot_store", f"the hot store is a cluster, REDIS_URL must begin with redis+cluster://: {error}")
     except (redis.RedisError, OSError) as error:
         found.fail("hot_store", f"the hot store does not answer: {error}")
     try:
@@ -83,6 +86,14 @@ def status(now: datetime) -> Status:
     except DatabaseError as error:
         found.fail("database", f"the database does not answer: {str(error).splitlines()[0] if str(error) else error!r}")
     return found
+
+
+def _look_at_cluster(found: Status, store: HotStore) -> None:
+    cluster = store.describe()
+    if cluster:
+        found.details["hot_store"]["cluster"] = cluster
+        if cluster["state"] != "ok":
+            found.fail("hot_store", f"the cluster of the hot store is {cluster['state']}: see CLUSTER INFO and CLUSTER NODES")
 
 
 def _without_password(url: str) -> str:

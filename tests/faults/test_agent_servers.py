@@ -21,6 +21,7 @@ import pytest
 import redis
 
 from apps.monitoring.ingest.hotstore import HotStore
+from apps.monitoring.ingest.server import Single
 from tests.e2e.parts import ROOT, eventually
 from tests.integration.ingest.hot import interactions
 
@@ -39,8 +40,8 @@ SERVERS = {
 
 
 @pytest.fixture
-def store(valkey: redis.Redis) -> Iterator[HotStore]:
-    return HotStore(valkey, "agentmon", shards=8)
+def store(valkey: redis.Redis) -> HotStore:
+    return HotStore(Single(valkey), "agentmon", shards=8)
 
 
 def environment(**more: str) -> dict[str, str]:

@@ -10,6 +10,7 @@ import pytest
 import redis
 
 from apps.monitoring.ingest.hotstore import HotStore
+from apps.monitoring.ingest.server import Single
 from config.embedded.valkey import Valkey
 from tests.e2e.parts import eventually
 from tests.faults.proxy import Proxy
@@ -27,7 +28,7 @@ def server(tmp_path: Path) -> Iterator[Valkey]:
 
 def store_at(url: str, timeout: float = 2.0) -> HotStore:
     client = redis.Redis.from_url(url, decode_responses=True, socket_timeout=timeout, socket_connect_timeout=timeout)
-    return HotStore(client, "faults", shards=4)
+    return HotStore(Single(client), "faults", shards=4)
 
 
 def through(proxy: Proxy, server: Valkey) -> str:

@@ -89,7 +89,7 @@ def test_the_next_run_repairs_what_a_kill_left(point: str, nth: int, valkey: red
     roll_up()
     assert rows() == wanted
     assert watermark(8) is not None
-    assert [key for key in valkey.keys("*") if ":w:" not in key] == []
+    assert [key for key in valkey.scan_iter("*") if ":w:" not in key] == []
 
 
 @pytest.mark.parametrize(("point", "nth"), LATE_POINTS)

@@ -180,6 +180,7 @@ def test_the_status_tells_which_server_is_away() -> None:
         {"SECRET_KEY": ""},
         {"DATABASE_URL": "nonsense"},
         {"REDIS_URL": "nonsense"},
+        {"CELERY_BROKER_URL": "", "REDIS_URL": "redis+cluster://127.0.0.1:7000,127.0.0.1:7001"},
     ],
 )
 def test_a_setting_that_cannot_be_is_named_in_one_line(wrong: dict[str, str]) -> None:

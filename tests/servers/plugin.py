@@ -6,7 +6,7 @@ import os
 
 from tests.servers.throwaway import Servers
 
-servers = Servers.start()
+servers = Servers.start(cluster=os.environ.get("HOT_STORE") == "cluster")
 os.environ.update(servers.environment())
 # A test sees what it did a moment ago; the cache has tests of its own.
 os.environ["MONITORING_READ_CACHE_SECONDS"] = "0"

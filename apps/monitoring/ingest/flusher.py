@@ -7,6 +7,7 @@ import threading
 import time
 import uuid
 from collections import Counter
+from collections.abc import Container
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -29,8 +30,10 @@ _CHUNK: Final = 4_000
 
 _MAX_RENAMED: Final = 20_000
 
-_TEMPORARY: Final = ("BUSY", "MISCONF", "NOREPLICAS", "LOADING")
-"""Errors of the server that pass or that ops mend and for which the client library has no class of its own."""
+_TEMPORARY: Final = ("BUSY", "MISCONF", "NOREPLICAS", "LOADING", "Script attempted to execute a write command while")
+"""Errors of the server that pass or that ops mend and for which the client library has no class of its own.
+
+The last: a cluster that is down and lets readers in refuses the first write of a script."""
 
 
 def _is_final(error: object) -> bool:
@@ -77,8 +80,7 @@ class Flusher:
         with self._lock:
             self._collect()
             try:
-                while self._send_round():
-                    pass
+                self._send()
             except (redis.RedisError, OSError) as error:
                 self._note_away(error)
                 self._shed()
@@ -137,30 +139,34 @@ class Flusher:
             self._renamed[name] = renamed
         return renamed
 
-    def _send_round(self) -> bool:
-        """Send one numbered flush to every shard that has something; True when something was confirmed."""
+    def _send(self) -> None:
+        """Send all that waits. A shard that fails keeps what it has and holds up no other; raises the first failure."""
+        failures: dict[int, Exception] = {}
+        while flushes := self._next_flushes(failures):
+            for number, answer in self._store.apply(self._writer, flushes).items():
+                if _is_final(answer):
+                    self._refuse(answer)
+                elif isinstance(answer, Exception):
+                    failures[number] = answer
+                    continue
+                elif not answer:
+                    self.counters["flushes_repeated"] += 1
+                self._shards[number].in_flight = []
+        for failure in failures.values():
+            raise redis.ResponseError(str(failure)) from failure
+
+    def _next_flushes(self, failures: Container[int]) -> dict[int, tuple[int, list[Record]]]:
+        """A numbered flush for every shard that has something and has not failed."""
         flushes: dict[int, tuple[int, list[Record]]] = {}
         for number, shard in self._shards.items():
+            if number in failures:
+                continue
             if not shard.in_flight:
                 shard.in_flight = _chunk(shard.waiting)
                 shard.sequence += bool(shard.in_flight)
             if shard.in_flight:
                 flushes[number] = (shard.sequence, shard.in_flight)
-        if not flushes:
-            return False
-        failure: redis.ResponseError | None = None
-        for number, answer in self._store.apply(self._writer, flushes).items():
-            if _is_final(answer):
-                self._refuse(answer)
-            elif isinstance(answer, Exception):
-                failure = redis.ResponseError(str(answer))
-                continue
-            elif not answer:
-                self.counters["flushes_repeated"] += 1
-            self._shards[number].in_flight = []
-        if failure is not None:
-            raise failure
-        return True
+        return flushes
 
     def _refuse(self, error: object) -> None:
         self.counters["flushes_refused"] += 1

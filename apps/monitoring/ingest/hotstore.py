@@ -6,9 +6,6 @@ Everything of one shard carries the hash tag of the shard, so a cluster keeps it
 
 from __future__ import annotations
 
-# Looked up by the first connection. A fork in the middle of an import leaves its lock taken for ever in the child.
-import encodings.idna  # noqa: F401
-import os
 import uuid
 import zlib
 from collections import deque
@@ -17,21 +14,22 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final, cast
+from typing import Any, Final, cast
 
 import numpy as np
 import numpy.typing as npt
-import redis
 
 from apps.monitoring.catalogue import METRICS, Kind
 from apps.monitoring.conf import conf
 from apps.monitoring.core.series import GLOBAL
+from apps.monitoring.ingest.server import Call, Server, server
 from apps.monitoring.ingest.slot import Slot
 
-if TYPE_CHECKING:
-    from redis.client import Redis
-
 _LUA: Final = Path(__file__).parent / "lua"
+_APPLY: Final = (_LUA / "apply.lua").read_text()
+_SEAL: Final = (_LUA / "seal.lua").read_text()
+_READ: Final = (_LUA / "read.lua").read_text()
+_DROP: Final = (_LUA / "drop.lua").read_text()
 _REMEMBER_WRITER_SECONDS: Final = 7 * 86_400
 _READ_AHEAD: Final = 2
 _READ_TENANTS: Final = 250
@@ -89,41 +87,18 @@ def shard_of(tenant: str, shards: int) -> int:
     return zlib.crc32(tenant.encode()) % shards
 
 
-_clients: dict[tuple[int, str], Redis] = {}
-
-
-def client(url: str) -> Redis:
-    """One pool a process and address. Short time limits: a writer has its buffer, a reader says what is missing.
-
-    A forked child makes its own: the parent's may be locked by a thread that is not in the child, which would wait for
-    it for ever. The parent's stays referenced here, because to collect it would take the same lock.
-    """
-    key = os.getpid(), url
-    found = _clients.get(key)
-    if found is None:
-        made = redis.Redis.from_url(
-            url, decode_responses=True, socket_timeout=5.0, socket_connect_timeout=2.0, health_check_interval=30
-        )
-        found = _clients.setdefault(key, made)
-    return found
-
-
 class HotStore:
     """The commands of the protocol. Every method raises `redis.RedisError` when the server does not answer."""
 
-    def __init__(self, redis_client: Redis, prefix: str, shards: int) -> None:
-        self._redis = redis_client
+    def __init__(self, to: Server, prefix: str, shards: int) -> None:
+        self._server = to
         self._prefix = prefix
         self.shards = shards
-        self._apply = redis_client.register_script((_LUA / "apply.lua").read_text())
-        self._seal = redis_client.register_script((_LUA / "seal.lua").read_text())
-        self._drop = redis_client.register_script((_LUA / "drop.lua").read_text())
-        self._read = redis_client.register_script((_LUA / "read.lua").read_text())
 
     @classmethod
     def from_conf(cls) -> HotStore:
         """The hot store of the settings."""
-        return cls(client(conf().redis_url), conf().key_prefix, conf().shards)
+        return cls(server(conf().redis_url), conf().key_prefix, conf().shards)
 
     def _key(self, shard: int, name: str) -> str:
         return f"{self._prefix}:{{{shard}}}:{name}"
@@ -131,19 +106,29 @@ class HotStore:
     def _batches(self, shard: int) -> str:
         return self._key(shard, "b:")
 
+    def _call(self, shard: int, keys: Sequence[str], *args: str | int) -> Call:
+        """A script's call, with one more key, which never exists.
+
+        While a cluster moves the slot of the shard key by key, a script would find some of its keys here and some there.
+        The missing key makes the server refuse the call (TRYAGAIN) before it begins, until the slot has moved; no one
+        server and no slot that stays takes notice of it.
+        """
+        return Call([*keys, self._key(shard, "never")], args)
+
     def apply(self, writer: str, flushes: Mapping[int, tuple[int, Sequence[Record]]]) -> dict[int, object]:
-        """Add one numbered flush to each of several shards, in one round trip.
+        """Add one numbered flush to each of several shards.
 
         The result of a shard is True (applied), False (had been applied before) or the exception of that shard.
         """
-        pipe = self._redis.pipeline(transaction=False)
-        for shard, (sequence, records) in flushes.items():
-            self._apply(
-                keys=[self._key(shard, "open"), self._key(shard, f"w:{writer}")],
-                args=[self._batches(shard), sequence, _REMEMBER_WRITER_SECONDS, len(records), *_flatten(records)],
-                client=pipe,
+        calls = [
+            self._call(
+                shard,
+                [self._key(shard, "open"), self._key(shard, f"w:{writer}")],
+                self._batches(shard), sequence, _REMEMBER_WRITER_SECONDS, len(records), *_flatten(records),
             )
-        answers = pipe.execute(raise_on_error=False)
+            for shard, (sequence, records) in flushes.items()
+        ]  # fmt: skip
+        answers = self._server.run_each(_APPLY, calls)
         return {
             shard: answer if isinstance(answer, Exception) else bool(answer)
             for shard, answer in zip(flushes, answers, strict=True)
@@ -151,29 +136,33 @@ class HotStore:
 
     def seal(self, shard: int, until: int) -> list[Batch]:
         """Seal every minute before ``until``; returns all sealed batches, oldest first."""
-        return _batches(self._seal(keys=[self._key(shard, "open"), self._key(shard, "sealed")], args=[until]))
+        keys = [self._key(shard, "open"), self._key(shard, "sealed")]
+        return _batches(self._server.run(_SEAL, self._call(shard, keys, until)))
 
     def backlog(self, shard: int) -> list[Batch]:
-        """Every batch, open or sealed, oldest first."""
-        pipe = self._redis.pipeline(transaction=True)
-        pipe.hgetall(self._key(shard, "open"))
-        pipe.hgetall(self._key(shard, "sealed"))
-        opened, sealed = pipe.execute()
+        """Every batch, open or sealed, oldest first.
+
+        The open ones are read first: a batch that is sealed meanwhile is found twice, and not missed.
+        """
+        (opened,) = self._server.read([("HGETALL", self._key(shard, "open"))])
+        (sealed,) = self._server.read([("HGETALL", self._key(shard, "sealed"))])
         return sorted(
-            [Batch(int(minute), batch) for minute, batch in opened.items()]
-            + [Batch(int(minute), batch) for batch, minute in sealed.items()]
+            {Batch(int(minute), batch) for minute, batch in opened.items()}
+            | {Batch(int(minute), batch) for batch, minute in sealed.items()}
         )
 
     def chunks(self, shard: int, batch: Batch) -> Iterator[Chunk]:
         """Everything a batch holds, the shard's part of all tenants together included, some tenants at a time."""
         key = self._batches(shard) + batch.id
-        tenants = sorted(cast("set[str]", self._redis.smembers(key)))
+        (found,) = self._server.read([("SMEMBERS", key)])
+        tenants = sorted(cast("set[str]", found))
         some = [tenants[start : start + _READ_TENANTS] for start in range(0, len(tenants), _READ_TENANTS)]
         asked: deque[tuple[list[str], Future[Any]]] = deque()
         # The server reads the next ones while these are worked on.
         with ThreadPoolExecutor(1) as ahead:
             for own in some:
-                asked.append((own, ahead.submit(self._read, [key], [len(SET_CODES), *SET_CODES, *own])))
+                call = self._call(shard, [key], len(SET_CODES), *SET_CODES, *own)
+                asked.append((own, ahead.submit(self._server.run, _READ, call)))
                 if len(asked) > _READ_AHEAD:
                     yield _chunk(*asked.popleft())
             while asked:
@@ -192,16 +181,15 @@ class HotStore:
 
     def read_tenants(self, shard: int, batches: Iterable[Batch], tenants: Sequence[str]) -> Iterator[Held]:
         """What the batches hold of some tenants, in one round trip; tenants they do not know are left out."""
-        pipe = self._redis.pipeline(transaction=False)
+        commands: list[tuple[str, ...]] = []
         asked: list[str] = []
         for batch in batches:
             key = self._batches(shard) + batch.id
             for tenant in tenants:
                 asked.append(tenant)
-                pipe.hgetall(f"{key}:f:{tenant}")
-                for code in SET_CODES:
-                    pipe.smembers(f"{key}:d:{code}:{tenant}")
-        answers = iter(pipe.execute())
+                commands.append(("HGETALL", f"{key}:f:{tenant}"))
+                commands += [("SMEMBERS", f"{key}:d:{code}:{tenant}") for code in SET_CODES]
+        answers = iter(self._server.read(commands))
         for tenant in asked:
             fields: dict[str, str] = next(answers)
             members = {code: frozenset(map(int, cast("set[str]", next(answers)))) for code in SET_CODES}
@@ -210,18 +198,21 @@ class HotStore:
 
     def knows(self, shard: int, tenant: str) -> bool:
         """Whether any batch, open or sealed, holds something of a tenant."""
-        pipe = self._redis.pipeline(transaction=False)
-        for batch in self.backlog(shard):
-            pipe.sismember(self._batches(shard) + batch.id, tenant)
-        return any(pipe.execute())
+        found = self.backlog(shard)
+        return any(self._server.read([("SISMEMBER", self._batches(shard) + batch.id, tenant) for batch in found]))
 
     def drop(self, shard: int, batch: Batch) -> None:
         """Delete a batch that the snapshots hold."""
-        self._drop(keys=[self._key(shard, "sealed")], args=[self._batches(shard), batch.id, *SET_CODES])
+        call = self._call(shard, [self._key(shard, "sealed")], self._batches(shard), batch.id, *SET_CODES)
+        self._server.run(_DROP, call)
 
     def ping(self) -> None:
-        """Raises `redis.RedisError` when the server does not answer."""
-        self._redis.ping()
+        """Raises `redis.RedisError` when the server, or one of the cluster, does not answer."""
+        self._server.ping()
+
+    def describe(self) -> dict[str, Any]:
+        """The state and the servers of a cluster; nothing of one server."""
+        return self._server.describe()
 
 
 def _batches(answer: Any) -> list[Batch]:
@@ -270,4 +261,4 @@ def _flatten(records: Sequence[Record]) -> list[str | int]:
     return flat
 
 
-__all__ = ["GLOBAL", "SET_CODES", "Batch", "Held", "HotStore", "Record", "client", "shard_of"]
+__all__ = ["GLOBAL", "SET_CODES", "Batch", "Held", "HotStore", "Record", "shard_of"]

@@ -4,8 +4,9 @@ import pytest
 import redis
 
 from apps.monitoring.ingest.hotstore import HotStore
+from apps.monitoring.ingest.server import server
 
 
 @pytest.fixture
-def store(valkey: redis.Redis) -> HotStore:
-    return HotStore(valkey, "tests", shards=4)
+def store(valkey: redis.Redis, redis_url: str) -> HotStore:
+    return HotStore(server(redis_url), "tests", shards=4)

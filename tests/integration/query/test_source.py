@@ -8,13 +8,13 @@ from datetime import UTC, datetime
 from typing import Any
 
 import pytest
-import redis
 from django.db import connection
 
 from apps.monitoring.core.clock import to_datetime
 from apps.monitoring.core.series import GLOBAL
 from apps.monitoring.core.summary import summarize
 from apps.monitoring.ingest.hotstore import Batch, Held, HotStore, shard_of
+from apps.monitoring.ingest.server import server
 from apps.monitoring.query import series, source
 from apps.monitoring.query.errors import HotStoreUnavailableError, RangeError, UnknownTenantError
 from apps.monitoring.query.summary import summary
@@ -80,7 +80,7 @@ class TestReading:
 
         for kind in (Meanwhile, Between):
             send(*[interaction(number) for number in range(7)])
-            store = kind(plain._redis, plain._prefix, plain.shards)
+            store = kind(plain._server, plain._prefix, plain.shards)
             wanted = total()
             assert summarize(source.read("acme", MINUTE, MINUTE + 1, store).cells)["interactions"]["total"] == wanted
 
@@ -154,7 +154,7 @@ class TestReading:
         assert summary(None, to_datetime(MINUTE + 100), to_datetime(MINUTE + 101))["response_time"]["p95_ms"] is None
 
     def test_a_hot_store_that_is_away_is_an_error_and_not_a_smaller_number(self) -> None:
-        away = HotStore(redis.Redis(port=1, decode_responses=True), "agentmon", 8)
+        away = HotStore(server("redis://127.0.0.1:1/0"), "agentmon", 8)
         with pytest.raises(HotStoreUnavailableError):
             source.read("acme", MINUTE, MINUTE + 1, away)
 

@@ -46,8 +46,8 @@ def test_writers_whose_clocks_differ_count_everything_once_in_the_minute_that_ea
     said: list[Any] = []
 
     def record(writer: str, now: float, number: int) -> Any:
-        kind, tenant, _, _, fields = interaction(number % 40, "acme", model_used=writer)
-        said.append((kind, tenant, now + skews[writer], None, fields))
+        kind, tenant, _, *rest = interaction(number % 40, "acme", model_used=writer)
+        said.append([kind, tenant, now + skews[writer], *rest])
         return said[-1]
 
     writers = {name: Writer(HotStore.from_conf()) for name in skews}
@@ -92,7 +92,7 @@ def test_a_hot_store_that_is_wiped_while_a_batch_is_read_commits_what_was_read_a
     plain = HotStore.from_conf()
     send(interaction(0, "acme"), interaction(0, "acme", MINUTE + 1))
     # The second minute was sealed, and is gone: an empty batch.
-    assert shards.roll_up(shard, AFTER, Wiped(plain._redis, plain._prefix, 8)).batches == 2
+    assert shards.roll_up(shard, AFTER, Wiped(plain._server, plain._prefix, 8)).batches == 2
     send(interaction(1, "acme"), interaction(1, "acme", MINUTE + 1))
     roll_up()
     assert [value("interactions", "acme", [MINUTE + offset]) for offset in range(2)] == [2, 1]
@@ -107,14 +107,14 @@ def test_a_batch_that_is_read_by_half_is_not_in_the_snapshots_until_it_is_whole(
             raise redis.ConnectionError
 
     plain = HotStore.from_conf()
-    store = Breaks(plain._redis, plain._prefix, 1)
+    store = Breaks(plain._server, plain._prefix, 1)
     assert Writer(store).send(*[interaction(number, f"tenant-{number}") for number in range(600)])
     for _ in range(2):
         with pytest.raises(redis.ConnectionError):
             shards.roll_up(0, AFTER, store)
         assert rows() == {}
         assert not RollupBatch.objects.exists()
-    assert shards.roll_up(0, AFTER, HotStore(plain._redis, plain._prefix, 1)).batches == 1
+    assert shards.roll_up(0, AFTER, HotStore(plain._server, plain._prefix, 1)).batches == 1
     assert len({row[0] for row in rows()}) == 601
 
 
@@ -125,8 +125,8 @@ def test_a_batch_that_is_dropped_by_half_is_dropped_wholly_and_counts_once(valke
         for batch in store.seal(shard, MINUTE + 10):
             assert batches.commit(shard, batch, store.chunks(shard, batch))
     wanted = rows()
-    contents = sorted(key for key in valkey.keys("*") if ":f:" in key or ":d:" in key)
+    contents = sorted(key for key in valkey.scan_iter("*") if ":f:" in key or ":d:" in key)
     valkey.delete(*contents[::2])
     assert roll_up() == 0
     assert rows() == wanted
-    assert [key for key in valkey.keys("*") if ":w:" not in key] == []
+    assert [key for key in valkey.scan_iter("*") if ":w:" not in key] == []

@@ -257,7 +257,7 @@ def test_the_proof_of_a_batch_that_the_hot_store_still_holds_is_kept() -> None:
             """The worker died before it dropped the batch."""
 
     plain = HotStore.from_conf()
-    store = NotDropping(plain._redis, plain._prefix, 8)
+    store = NotDropping(plain._server, plain._prefix, 8)
     from apps.monitoring.rollup import shards
 
     shards.roll_up_all(LATER, store)

@@ -66,7 +66,7 @@ def test_what_was_recorded_is_in_the_snapshots() -> None:
 def test_nothing_is_left_in_the_hot_store(valkey: redis.Redis) -> None:
     send(*some(60))
     roll_up()
-    assert [key for key in valkey.keys("*") if ":w:" not in key] == []
+    assert [key for key in valkey.scan_iter("*") if ":w:" not in key] == []
 
 
 def test_all_tenants_together_are_the_sum_of_the_tenants() -> None:
@@ -278,7 +278,7 @@ def test_one_shard_is_worked_at_by_one_process_at_a_time() -> None:
             return super().chunks(shard, batch)
 
     plain = HotStore.from_conf()
-    assert shards.roll_up(shard, AFTER, Meanwhile(plain._redis, plain._prefix, 8)).batches == 1
+    assert shards.roll_up(shard, AFTER, Meanwhile(plain._server, plain._prefix, 8)).batches == 1
     assert inside == [True]
     assert value("interactions", "acme") == 1
 

@@ -1,0 +1,194 @@
+"""What the hot store asks of Redis or Valkey, of one server or of a cluster.
+
+A command reads one key, a script's keys share one slot: so a cluster answers both as one server does.
+"""
+
+from __future__ import annotations
+
+# Looked up by the first connection. A fork in the middle of an import leaves its lock taken for ever in the child.
+import encodings.idna  # noqa: F401
+import os
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any, Final, NamedTuple, Protocol, cast
+from urllib.parse import SplitResult, urlsplit
+
+import redis
+from redis.backoff import NoBackoff
+from redis.cluster import ClusterNode, RedisCluster
+from redis.exceptions import ClusterError, RedisClusterException, SlotNotCoveredError, TryAgainError
+from redis.retry import Retry
+
+if TYPE_CHECKING:
+    from redis.client import Redis
+
+CLUSTER_SCHEMES: Final = ("redis+cluster", "rediss+cluster")
+_PORT: Final = 6379
+_OPTIONS: Final[dict[str, Any]] = {
+    "decode_responses": True,
+    "socket_timeout": 5.0,
+    "socket_connect_timeout": 2.0,
+    "health_check_interval": 30,
+}
+"""Short time limits: a writer has its buffer, a reader says what is missing."""
+
+
+class Call(NamedTuple):
+    """One call of a script."""
+
+    keys: Sequence[str]
+    args: Sequence[str | int]
+
+
+class Server(Protocol):
+    """Every method raises `redis.RedisError` when a server does not answer."""
+
+    def run(self, script: str, call: Call) -> Any:
+        """The answer of a Lua script."""
+
+    def run_each(self, script: str, calls: Sequence[Call]) -> list[Any]:
+        """The answers of several calls, which have nothing to do with each other; a failed one's is its exception."""
+
+    def read(self, commands: Sequence[tuple[str, ...]]) -> list[Any]:
+        """The answers of commands of one key each, in as few round trips as there are servers."""
+
+    def ping(self) -> None:
+        """Whether every server that may hold something answers."""
+
+    def describe(self) -> dict[str, Any]:
+        """What there is to say of a cluster, for `monitoring_status`; nothing of one server."""
+
+
+class Single:
+    """One server."""
+
+    def __init__(self, client: Redis) -> None:
+        self._client = client
+
+    def run(self, script: str, call: Call) -> Any:
+        """One round trip."""
+        return self._client.register_script(script)(*call)
+
+    def run_each(self, script: str, calls: Sequence[Call]) -> list[Any]:
+        """One round trip."""
+        pipe = self._client.pipeline(transaction=False)
+        registered = self._client.register_script(script)
+        for call in calls:
+            registered(*call, client=pipe)
+        return pipe.execute(raise_on_error=False)
+
+    def read(self, commands: Sequence[tuple[str, ...]]) -> list[Any]:
+        """One round trip."""
+        pipe: Any = self._client.pipeline(transaction=False)
+        for command in commands:
+            pipe.execute_command(*command)
+        return cast("list[Any]", pipe.execute())
+
+    def ping(self) -> None:
+        """Of the one."""
+        self._client.ping()
+
+    def describe(self) -> dict[str, Any]:
+        """Nothing."""
+        return {}
+
+
+class Cluster:
+    """A cluster, which is asked for its servers by the first command and not before: making this does no I/O.
+
+    The library follows MOVED and ASK, repeats after TRYAGAIN for some tenths of a second, and reads the map of the slots
+    again when a server is gone.
+    """
+
+    def __init__(self, url: str) -> None:
+        self._url = urlsplit(url)
+        self._connected: RedisCluster | None = None
+
+    def run(self, script: str, call: Call) -> Any:
+        """On the server that has the keys."""
+        with self._client() as client:
+            return client.register_script(script)(*call)
+
+    def run_each(self, script: str, calls: Sequence[Call]) -> list[Any]:
+        """One after the other: a server that is away fails its own calls and no other."""
+        answers: list[Any] = []
+        for call in calls:
+            try:
+                answers.append(self.run(script, call))
+            except redis.RedisError as error:
+                answers.append(error)
+                if self._connected is None:  # nobody answers: one call has waited for it, the others need not
+                    return answers + [error] * (len(calls) - len(answers))
+        return answers
+
+    def read(self, commands: Sequence[tuple[str, ...]]) -> list[Any]:
+        """One round trip to each server that has some of the keys, and more to those that a slot is leaving."""
+        with self._client() as client:
+            pipe = client.pipeline()
+            for command in commands:
+                pipe.execute_command(*command)
+            return cast("list[Any]", pipe.execute())
+
+    def ping(self) -> None:
+        """Of every primary."""
+        with self._client() as client:
+            client.ping(target_nodes=RedisCluster.PRIMARIES)
+
+    def describe(self) -> dict[str, Any]:
+        """Its state as one of the servers sees it, and the primaries."""
+        with self._client() as client:
+            info = client.cluster_info(target_nodes=client.get_random_node())
+            return {"state": info["cluster_state"], "servers": sorted(node.name for node in client.get_primaries())}
+
+    @contextmanager
+    def _client(self) -> Iterator[Any]:
+        """The library's client, most of which has no types; what it raises is a RedisError."""
+        try:
+            if self._connected is None:
+                self._connected = _connect(self._url)
+            yield self._connected
+        except (SlotNotCoveredError, AttributeError) as error:
+            # The library raises AttributeError at an ASK that names a server which has no slot yet.
+            msg = f"no server of the cluster has the slot, or one that is not known yet: {error}"
+            raise redis.ConnectionError(msg) from error
+        except RedisClusterException as error:
+            self._connected = None  # the next command begins with the addresses of the settings again
+            msg = f"the cluster does not answer: {error}"
+            raise redis.ConnectionError(msg) from error
+        except ClusterError as error:
+            if isinstance(error, redis.ResponseError):
+                raise
+            msg = f"the cluster is moving the slot, or sends from server to server: {error}"
+            raise TryAgainError(msg) from error
+
+
+def _connect(url: SplitResult) -> RedisCluster:
+    """Ask any of the addresses of the URL for the cluster's servers. Raises RedisClusterException."""
+    credentials, at, hosts = url.netloc.rpartition("@")
+    first, *others = hosts.split(",")
+    node: Any = ClusterNode
+    return RedisCluster.from_url(
+        url._replace(scheme=url.scheme.removesuffix("+cluster"), netloc=f"{credentials}{at}{first}").geturl(),
+        startup_nodes=[node(found.hostname, found.port or _PORT) for found in (urlsplit(f"//{other}") for other in others)],
+        require_full_coverage=False,  # shards whose slots are there go on
+        retry=Retry(NoBackoff(), 1),
+        **_OPTIONS,
+    )
+
+
+_servers: dict[tuple[int, str], Server] = {}
+
+
+def server(url: str) -> Server:
+    """One client a process and address, without I/O.
+
+    A forked child makes its own: the parent's may be locked by a thread that is not in the child, which would wait for
+    it for ever. The parent's stays referenced here, because to collect it would take the same lock.
+    """
+    key = os.getpid(), url
+    found = _servers.get(key)
+    if found is None:
+        cluster = urlsplit(url).scheme in CLUSTER_SCHEMES
+        made = Cluster(url) if cluster else Single(redis.Redis.from_url(url, **_OPTIONS))
+        found = _servers.setdefault(key, made)
+    return found

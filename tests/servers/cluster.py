@@ -1,0 +1,113 @@
+"""A real cluster of three Valkeys of the test run's own."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Final
+from urllib.parse import urlsplit
+
+import redis
+from redis.cluster import RedisCluster
+
+from config.embedded.process import free_port
+from config.embedded.valkey import Valkey
+
+SLOTS: Final = 16_384
+_SECONDS: Final = 60.0
+
+
+@dataclass
+class Cluster:
+    """Primaries without replicas, each with a part of the slots."""
+
+    state: Path
+    nodes: list[Valkey] = field(default_factory=list)
+
+    @classmethod
+    def start(cls, state: Path, size: int = 3) -> Cluster:
+        cluster = cls(state)
+        for number in range(size):
+            cluster._start_node(number)
+        bounds = [SLOTS * number // size for number in range(size + 1)]
+        for node, first, end in zip(cluster.nodes, bounds, bounds[1:], strict=False):
+            with connected(node) as client:
+                client.execute_command("CLUSTER ADDSLOTSRANGE", first, end - 1)
+        cluster._meet()
+        return cluster
+
+    def _start_node(self, number: int) -> Valkey:
+        folder = self.state / f"node-{number}"
+        folder.mkdir(parents=True)
+        # One password, as a cluster's servers have it; the bus has a port of its own because port + 10,000 may be none.
+        (folder / "valkey-password").write_text("the-clusters-password")
+        options = ("--cluster-enabled", "yes", "--cluster-port", str(free_port()), "--cluster-node-timeout", "5000")
+        node = Valkey(folder, options=options)
+        node.start()
+        self.nodes.append(node)
+        return node
+
+    def join(self) -> Valkey:
+        """One more server, which has no slot."""
+        node = self._start_node(len(self.nodes))
+        self._meet()
+        return node
+
+    def _meet(self) -> None:
+        with connected(self.nodes[-1]) as client:
+            for node in self.nodes[:-1]:
+                client.execute_command("CLUSTER MEET", "127.0.0.1", node.port, node.options[3])
+        eventually(self._is_whole, "the servers of the cluster know each other")
+
+    def _is_whole(self) -> bool:
+        for node in self.nodes:
+            with connected(node) as client:
+                info = client.cluster("INFO")
+                if info["cluster_state"] != "ok" or int(info["cluster_known_nodes"]) != len(self.nodes):
+                    return False
+        return True
+
+    @property
+    def url(self) -> str:
+        """As a user's settings spell it."""
+        parts = urlsplit(self.nodes[0].url)
+        hosts = ",".join(f"127.0.0.1:{node.port}" for node in self.nodes)
+        return f"redis+cluster://:{parts.password}@{hosts}/0"
+
+    def client(self) -> RedisCluster:
+        """The library's own client, for tests to look and to meddle with."""
+        return RedisCluster.from_url(self.nodes[0].url, decode_responses=True)
+
+    def owner(self, slot: int) -> Valkey:
+        """The server that has a slot, as it says itself."""
+        for node in self.nodes:
+            with connected(node) as client:
+                shards = client.execute_command("CLUSTER SLOTS")
+                mine = client.execute_command("CLUSTER MYID")
+                if any(part[0] <= slot <= part[1] and part[2][2] == mine for part in shards):
+                    return node
+        msg = f"nobody has slot {slot}"
+        raise LookupError(msg)
+
+    def stop(self) -> None:
+        for node in self.nodes:
+            node.kill()
+
+
+@contextmanager
+def connected(node: Valkey) -> Iterator[Any]:
+    client: Any = redis.Redis.from_url(node.url, decode_responses=True)
+    try:
+        yield client
+    finally:
+        client.close()
+
+
+def eventually(condition: Any, what: str) -> None:
+    deadline = time.monotonic() + _SECONDS
+    while not condition():
+        assert time.monotonic() < deadline, f"never: {what}"
+        time.sleep(0.05)
