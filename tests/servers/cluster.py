@@ -44,7 +44,11 @@ class Cluster:
         folder.mkdir(parents=True)
         # One password, as a cluster's servers have it; the bus has a port of its own because port + 10,000 may be none.
         (folder / "valkey-password").write_text("the-clusters-password")
-        options = ("--cluster-enabled", "yes", "--cluster-port", str(free_port()), "--cluster-node-timeout", "5000")
+        options = (
+            "--cluster-enabled", "yes", "--cluster-port", str(free_port()), "--cluster-node-timeout", "5000",
+            # A server that has given its last slot away stays a primary.
+            "--cluster-allow-replica-migration", "no",
+        )  # fmt: skip
         node = Valkey(folder, options=options)
         node.start()
         self.nodes.append(node)
@@ -92,9 +96,54 @@ class Cluster:
         msg = f"nobody has slot {slot}"
         raise LookupError(msg)
 
+    def move(self, slot: int, to: Valkey) -> None:
+        """Move a slot key by key, as `valkey-cli --cluster reshard` does."""
+        move = Move(self, slot, to)
+        move.begin()
+        while move.carry(10):
+            pass
+        move.end()
+
     def stop(self) -> None:
         for node in self.nodes:
             node.kill()
+
+
+@dataclass
+class Move:
+    """A slot on its way from its owner to another server; https://valkey.io/commands/cluster-setslot/ numbers the steps."""
+
+    cluster: Cluster
+    slot: int
+    to: Valkey
+    source: Valkey = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.source = self.cluster.owner(self.slot)
+
+    def begin(self) -> None:
+        with connected(self.source) as source, connected(self.to) as to:
+            to.execute_command("CLUSTER SETSLOT", self.slot, "IMPORTING", source.execute_command("CLUSTER MYID"))
+            source.execute_command("CLUSTER SETSLOT", self.slot, "MIGRATING", to.execute_command("CLUSTER MYID"))
+
+    def carry(self, count: int) -> int:
+        """Carry some keys over; how many there were."""
+        with connected(self.source) as source:
+            keys = source.execute_command("CLUSTER GETKEYSINSLOT", self.slot, count)
+            if keys:
+                password = urlsplit(self.to.url).password
+                source.execute_command(
+                    "MIGRATE", "127.0.0.1", self.to.port, "", 0, 5_000, "AUTH", password, "KEYS", *keys
+                )  # fmt: skip
+        return len(keys)
+
+    def end(self) -> None:
+        """The new owner hears of it first: a slot without an owner would be lost if the old one died now."""
+        with connected(self.to) as to:
+            name = to.execute_command("CLUSTER MYID")
+        for node in [self.to, self.source, *self.cluster.nodes]:
+            with connected(node) as client:
+                client.execute_command("CLUSTER SETSLOT", self.slot, "NODE", name)
 
 
 @contextmanager
