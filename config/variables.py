@@ -9,6 +9,7 @@ import json
 import math
 import os
 import re
+from zoneinfo import ZoneInfo
 
 from django.core.exceptions import ImproperlyConfigured
 
@@ -65,3 +66,13 @@ def patterns(name: str) -> list[str]:
         msg = f"{name} is {value!r}: it must be a JSON list of regular expressions that do not match the empty text"
         raise ImproperlyConfigured(msg)
     return [str(pattern) for pattern in found]
+
+
+def time_zone(name: str) -> str:
+    """The name of a time zone; the default is UTC."""
+    value = os.environ.get(name) or "UTC"
+    try:
+        return ZoneInfo(value).key
+    except (KeyError, ValueError, OSError) as error:  # not there, not a name, or a folder of the database
+        msg = f"{name} is {value!r}: it must be a time zone such as Europe/Berlin or UTC"
+        raise ImproperlyConfigured(msg) from error

@@ -39,6 +39,8 @@ class Conf:
     """Minutes older than this when they are judged go to the history but notify nobody."""
     read_cache_seconds: float = 1.0
     """How old an answer of the API or the dashboard may be; 0 computes each one."""
+    time_zone: str = "UTC"
+    """By whose clocks the days and months of budgets begin."""
     retention_minute_days: int = 35
     """Days that rows of one minute are kept; longer where the window of a rule needs them."""
     retention_hour_days: int = 180

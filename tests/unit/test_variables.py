@@ -38,6 +38,15 @@ def test_what_is_set_counts(set_to: pytest.MonkeyPatch) -> None:
     assert variables.one_of("WANTED", "json", "12") == "12"
 
 
+@pytest.mark.parametrize("value", ["Mars/Olympus", "../../etc/passwd", "Europe", "/etc/localtime", "\x01"])
+def test_a_time_zone_that_there_is_not_is_refused(set_to: pytest.MonkeyPatch, value: str) -> None:
+    assert variables.time_zone("WANTED") == "UTC"
+    set_to.setenv("WANTED", "Asia/Kathmandu")
+    assert variables.time_zone("WANTED") == "Asia/Kathmandu"
+    set_to.setenv("WANTED", value)
+    assert complaint(variables.time_zone) == f"WANTED is {value!r}: it must be a time zone such as Europe/Berlin or UTC"
+
+
 @pytest.mark.parametrize("value", ["many", "nan", "inf", "-1", "1_", "0x10"])
 def test_a_number_that_cannot_be_meant_is_refused(set_to: pytest.MonkeyPatch, value: str) -> None:
     set_to.setenv("WANTED", value)

@@ -12,7 +12,7 @@ from django.forms import ModelMultipleChoiceField
 from django.http import HttpRequest
 from django.utils import timezone
 
-from apps.monitoring.core.rules import Operator, Statistic
+from apps.monitoring.core import rules
 from apps.monitoring.models import AlertRule, Channel
 
 
@@ -42,6 +42,7 @@ class AlertRuleAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
     fieldsets = (
         (None, {"fields": ("name", "description", "enabled", "severity")}),
         ("Condition", {"fields": ("metric", "statistic", "operator", "threshold", "window_minutes", "min_samples")}),
+        ("Against what", {"fields": ("change_against", "budget")}),
         ("Whom it judges", {"fields": ("scope", "tenant", "label_filter")}),
         ("When it fires and ends", {"fields": ("for_minutes", "recovery_threshold", "keep_firing_for_minutes", "no_data")}),
         ("Whom it tells", {"fields": ("channels", "cooldown_minutes", "message_template", "runbook_url")}),
@@ -51,8 +52,8 @@ class AlertRuleAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
     def get_queryset(self, request: HttpRequest) -> QuerySet[AlertRule]:
         """With the number of tenants it fires for."""
         firing = Count("states", filter=Q(states__status="firing"))
-        rules: QuerySet[AlertRule] = super().get_queryset(request).annotate(firing_count=firing)
-        return rules
+        found: QuerySet[AlertRule] = super().get_queryset(request).annotate(firing_count=firing)
+        return found
 
     def formfield_for_manytomany(
         self,
@@ -66,12 +67,9 @@ class AlertRuleAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
     @admin.display(description="condition")
     def condition(self, rule: AlertRule) -> str:
         """In words."""
-        what = rule.metric if rule.statistic == Statistic.RATIO else f"{rule.statistic} of {rule.metric}"
-        symbol = Operator(rule.operator).symbol
         lasting = f", for {rule.for_minutes} min" if rule.for_minutes else ""
         whom = f", {rule.tenant}" if rule.tenant else ""
-        limit = f"{rule.threshold:g} {rule.definition().unit}"
-        return f"{what} {symbol} {limit} over {rule.window_minutes} min{lasting}{whom}"
+        return f"{rules.condition(rule.definition())}{lasting}{whom}"
 
     @admin.display(description="firing for", ordering="firing_count")
     def firing(self, rule: AlertRule) -> str:

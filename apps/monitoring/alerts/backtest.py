@@ -11,8 +11,9 @@ from apps.monitoring.alerts.sweep import Sweep
 from apps.monitoring.conf import conf
 from apps.monitoring.core.clock import isoformat, to_minute
 from apps.monitoring.core.frame import Frame
+from apps.monitoring.core.period import Period, bounds
 from apps.monitoring.core.resolution import Resolution
-from apps.monitoring.core.rules import Rule
+from apps.monitoring.core.rules import Rule, Statistic, stretch
 from apps.monitoring.core.timeline import Line, Tally, Timeline
 from apps.monitoring.query.errors import RangeError
 from apps.monitoring.query.source import watermark
@@ -47,15 +48,21 @@ def span(rule: Rule, start: datetime, end: datetime) -> Span:
         raise RangeError(msg)
     first = earliest(rule)
     if found.start < first:
-        msg = f"with a window of {rule.window} minutes a backtest can begin at {isoformat(first)}: older minutes are not kept"
+        msg = f"a backtest of a rule on {stretch(rule)} can begin at {isoformat(first)}: older minutes are not kept"
         raise RangeError(msg)
     return found
 
 
 def earliest(rule: Rule) -> int:
-    """The first minute whose window is kept as minutes."""
+    """The first minute of which everything that the rule looks at is kept as minutes."""
     floor = floors.read().get(Resolution.MINUTE, 0)
-    return floor + rule.window - 1 if floor else 0
+    if not floor:
+        return 0
+    first = floor + rule.window - 1 + rule.offset
+    if not rule.budget:
+        return first
+    start, after = bounds(Period(rule.budget), floor, rule.time_zone)
+    return max(first if rule.statistic == Statistic.FORECAST else floor, floor if start == floor else after)
 
 
 def backtest(rule: Rule, over: Span) -> Timeline:

@@ -16,7 +16,7 @@ from apps.monitoring.conf import conf
 from apps.monitoring.core.clock import SECONDS, to_datetime, to_minute
 from apps.monitoring.core.judging import end_all, judge_minute
 from apps.monitoring.core.lifecycle import Status
-from apps.monitoring.core.rules import MAX_WINDOW, NoData, Rule, subject
+from apps.monitoring.core.rules import MAX_REACH, NoData, Rule, subject
 from apps.monitoring.models import AlertRule, AlertState, EvaluationProgress, RollupBatch
 from apps.monitoring.query.source import watermark
 from apps.monitoring.rollup import locks
@@ -80,7 +80,7 @@ def _skip_silence(minute: int, until: int, rules: Sequence[AlertRule]) -> int:
     """The next minute in which anything can happen: `minute` itself, unless no rule has data or a state to end."""
     if AlertState.objects.exists() or any(rule.no_data == NoData.ALERT for rule in rules):
         return minute
-    reach = min(max((rule.window_minutes for rule in rules), default=1), MAX_WINDOW)
+    reach = min(max((rule.definition().reach for rule in rules), default=1), MAX_REACH)
     batches = RollupBatch.objects.filter(minute__gt=to_datetime(minute - reach), minute__lt=to_datetime(until))
     first = batches.aggregate(first=Min("minute"))["first"]
     return until if first is None else max(minute, to_minute(first))

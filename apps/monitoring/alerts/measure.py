@@ -12,9 +12,10 @@ import orjson
 from django.db import connection
 
 from apps.monitoring.catalogue import DISTINCT, METRICS, RATIOS, USER_PREFIX, Kind, Ratio, user_metric
-from apps.monitoring.core import distinct, histogram
+from apps.monitoring.core import derived, distinct, histogram
 from apps.monitoring.core.clock import SECONDS, to_datetime
-from apps.monitoring.core.judging import Measured
+from apps.monitoring.core.judging import NOTHING, Measured
+from apps.monitoring.core.period import Period, bounds
 from apps.monitoring.core.resolution import Resolution, Stretch
 from apps.monitoring.core.rules import QUANTILES, NoData, Rule, Scope, Statistic
 from apps.monitoring.core.series import GLOBAL
@@ -77,7 +78,7 @@ class Window:
                 return counts
             case Statistic.RATE:
                 return counts / ((self._end - self._start) * SECONDS)
-            case Statistic.SUM:
+            case Statistic.SUM | Statistic.FORECAST:
                 return column.sums / scale
             case Statistic.MEAN:
                 return column.sums / counts / scale
@@ -174,16 +175,40 @@ def scale_of(metric: str) -> int:
 
 
 class Windows:
-    """The windows that end with one minute, each read once."""
+    """The windows that the rules look at when they judge one minute, each read once."""
 
     def __init__(self, minute: int) -> None:
         self._end = minute + 1
-        self._by_length: dict[int, Window] = {}
+        self._read: dict[tuple[int, int], Window] = {}
 
     def measure(self, rule: Rule) -> dict[str, Measured]:
-        """The value of a rule by tenant over ``[minute + 1 - window, minute + 1)``."""
-        window = self._by_length.setdefault(rule.window, Window(self._end - rule.window, self._end))
-        return window.measure(rule)
+        """The value of a rule by tenant over ``[minute + 1 - window, minute + 1)``, or what the rule makes of it."""
+        if rule.budget:
+            return self._spent(rule)
+        now = self._window(self._end - rule.window, self._end).measure(rule)
+        if not rule.change_against:
+            return now
+        end = self._end - rule.offset
+        earlier = self._window(end - rule.window, end).measure(rule)
+        return {tenant: derived.change(seen, earlier.get(tenant, NOTHING)) for tenant, seen in now.items()}
+
+    def _spent(self, rule: Rule) -> dict[str, Measured]:
+        """Of the calendar day or month so far."""
+        start, end = bounds(Period(rule.budget), self._end - 1, rule.time_zone)
+        so_far = self._window(start, self._end).measure(rule)
+        if rule.statistic != Statistic.FORECAST:
+            return so_far
+        lately = self._window(self._end - rule.window, self._end).measure(rule)
+        left = end - self._end
+        return {
+            tenant: derived.forecast(so_far.get(tenant, NOTHING), lately.get(tenant, NOTHING), rule.window, left)
+            for tenant in {*so_far, *lately}
+        }
+
+    def _window(self, start: int, end: int) -> Window:
+        if (start, end) not in self._read:
+            self._read[start, end] = Window(start, end)
+        return self._read[start, end]
 
 
 def expected_tenants(rule: Rule) -> set[str]:

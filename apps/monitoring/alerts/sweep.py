@@ -12,8 +12,10 @@ from apps.monitoring.alerts import minutes
 from apps.monitoring.alerts.measure import expected_tenants, sampled_metric, scale_of, tenant_of
 from apps.monitoring.alerts.track import Track
 from apps.monitoring.catalogue import DISTINCT, METRICS, RATIOS, Kind, Ratio
+from apps.monitoring.core import derived
 from apps.monitoring.core.clock import to_datetime
 from apps.monitoring.core.frame import Floats, Frame, Integers, Mask
+from apps.monitoring.core.period import LONGEST, Period, bounds
 from apps.monitoring.core.rules import QUANTILES, NoData, Rule, Scope, Statistic
 from apps.monitoring.core.series import GLOBAL, labels_dict
 from apps.monitoring.models import Series
@@ -36,7 +38,7 @@ class Sweep:
         self._series = {metric: _series(rule, metric) for metric in _metrics(rule)}
         self._known = _known(rule, start)
         tenants = sorted({*self._known, *(tenant for own in self._series.values() for tenant in own.values())})
-        size = max(1, _CELLS // (rule.window + _STEP))
+        size = max(1, _CELLS // (rule.reach + _STEP))
         self._groups = [tenants[first : first + size] for first in range(0, len(tenants), size)]
 
     def __len__(self) -> int:
@@ -45,8 +47,12 @@ class Sweep:
     def __iter__(self) -> Iterator[Frame]:
         for tenants in self._groups:
             group = _Group(self._rule, self._start, tenants, self._series, self._known)
+            offset = self._rule.offset
+            earlier = _Group(self._rule, self._start - offset, tenants, self._series, {})
             for first in self._steps:
-                yield group.frame(first, min(first + _STEP, self._end))
+                last = min(first + _STEP, self._end)
+                frame = group.frame(first, last)
+                yield frame.against(earlier.frame(first - offset, last - offset)) if offset else frame
 
     @property
     def _steps(self) -> range:
@@ -63,12 +69,14 @@ class _Group:
         self._known = np.array([known.get(tenant, NEVER) for tenant in tenants], dtype=np.int64)
         rows = {tenant: row for row, tenant in enumerate(tenants)}
         self._tracks: dict[str, Track] = {}
+        # What a budget sums up is not longer than this, wherever in the calendar a minute lies.
+        window = max(rule.window, LONGEST[Period(rule.budget)]) if rule.budget else rule.window
         for metric, owners in series.items():
             own = {number: rows[tenant] for number, tenant in owners.items() if tenant in rows}
-            self._tracks[metric] = Track(own, len(tenants), rule.window, sketched=metric in DISTINCT)
+            self._tracks[metric] = Track(own, len(tenants), window, sketched=metric in DISTINCT)
         with_data = [metric for metric in series if metric in DISTINCT or rule.statistic in QUANTILES]
         self._with_data = [number for metric in with_data for number in self._tracks[metric].series]
-        self._until = start - rule.window + 1
+        self._until = start - window + 1
         """The first minute that was not read."""
 
     def frame(self, start: int, end: int) -> Frame:
@@ -78,13 +86,36 @@ class _Group:
         self._until = end
         for track in self._tracks.values():
             track.slide(start, end, read)
-        ratio = RATIOS.get(self._rule.metric)
-        values, samples, measured = self._plain() if ratio is None else self._of_ratio(ratio)
+        values, samples, measured = self._values(start, end)
         if self._rule.scope == Scope.EVERY_TENANT and self._rule.no_data == NoData.ALERT:
             first = np.where(measured.any(axis=1), start + measured.argmax(axis=1), NEVER)
             self._known = np.minimum(self._known, first)
         values, samples = np.where(measured, values, np.nan), np.where(measured, samples, 0)
         return Frame(start, self._tenants, values, samples, self._known)
+
+    def _values(self, start: int, end: int) -> tuple[Floats, Integers, Mask]:
+        if self._rule.budget:
+            return self._of_budget(start, end)
+        ratio = RATIOS.get(self._rule.metric)
+        return self._plain() if ratio is None else self._of_ratio(ratio)
+
+    def _of_budget(self, start: int, end: int) -> tuple[Floats, Integers, Mask]:
+        (track,) = self._tracks.values()
+        rule, minutes = self._rule, np.arange(start, end)
+        firsts, ends = _periods(rule, start, end)
+        samples = track.counts(firsts)
+        if rule.statistic == Statistic.COUNT:
+            return samples.astype(np.float64), samples, samples > 0
+        scale = scale_of(rule.metric)
+        values = track.sums(firsts) / scale
+        if rule.statistic == Statistic.FORECAST:
+            window = minutes - rule.window + 1
+            lately = track.sums(window) / scale
+            unknown = np.isnan(values) & np.isnan(lately)
+            values = derived.projected(np.nan_to_num(values), np.nan_to_num(lately), rule.window, ends - minutes - 1)
+            values[unknown] = np.nan
+            samples = np.maximum(samples, track.counts(window))
+        return values, samples, samples > 0
 
     def _plain(self) -> tuple[Floats, Integers, Mask]:
         (track,) = self._tracks.values()
@@ -121,6 +152,17 @@ class _Group:
         if METRICS[metric].kind is Kind.AMOUNT:
             return self._tracks[metric].sums() / METRICS[metric].scale
         return self._tracks[metric].counts().astype(np.float64)
+
+
+def _periods(rule: Rule, start: int, end: int) -> tuple[Integers, Integers]:
+    """For each minute of ``[start, end)`` where the part of the calendar that it lies in begins, and where the next does."""
+    firsts, ends = (np.empty(end - start, dtype=np.int64) for _ in range(2))
+    minute = start
+    while minute < end:
+        first, after = bounds(Period(rule.budget), minute, rule.time_zone)
+        firsts[minute - start : after - start], ends[minute - start : after - start] = first, after
+        minute = after
+    return firsts, ends
 
 
 def _metrics(rule: Rule) -> set[str]:

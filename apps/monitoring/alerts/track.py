@@ -80,18 +80,21 @@ class Track:
         found: Mask = self._sum(np.ones_like(self._numbers.rows)) > 0
         return found
 
-    def counts(self) -> Integers:
-        """How often, or how many different ones."""
-        return self._distinct() if self._sketched else self._sum(self._numbers.counts)
+    def counts(self, firsts: Integers | None = None) -> Integers:
+        """How often, or how many different ones. With ``firsts`` not of the windows but since these minutes: see `sums`."""
+        return self._distinct() if self._sketched else self._sum(self._numbers.counts, firsts)
 
     def rates(self) -> Floats:
         """Counts a second."""
         return self.counts() / (self._window * SECONDS)
 
-    def sums(self) -> Floats:
-        """The sums in storage units; NaN without any."""
-        found = self._sum(self._numbers.sums).astype(np.float64)
-        found[self._sum(self._numbers.summed) == 0] = np.nan
+    def sums(self, firsts: Integers | None = None) -> Floats:
+        """The sums in storage units; NaN without any.
+
+        With ``firsts`` not of the windows but since these minutes, one for each window, which hold them.
+        """
+        found = self._sum(self._numbers.sums, firsts).astype(np.float64)
+        found[self._sum(self._numbers.summed, firsts) == 0] = np.nan
         return found
 
     def minima(self) -> Floats:
@@ -115,10 +118,14 @@ class Track:
     def _shape(self) -> tuple[int, int]:
         return self._tenants, self._end - self._start + self._window - 1
 
-    def _sum(self, values: Integers) -> Integers:
+    def _sum(self, values: Integers, firsts: Integers | None = None) -> Integers:
         laid = np.zeros(self._shape, dtype=np.int64)
         np.add.at(laid, (self._numbers.rows, self._columns(self._numbers.minutes)), values)
-        return sliding.sums(laid, self._window)
+        return (
+            sliding.sums(laid, self._window)
+            if firsts is None
+            else sliding.sums_since(laid, self._columns(firsts), self._window)
+        )
 
     def _laid(self, values: Floats, choose: np.ufunc, nothing: float) -> Floats:
         laid = np.full(self._shape, nothing)

@@ -10,6 +10,7 @@ from typing import Final
 import numpy as np
 import numpy.typing as npt
 
+from apps.monitoring.core import derived
 from apps.monitoring.core.judging import Measured
 from apps.monitoring.core.rules import NoData, Operator, Rule
 
@@ -43,6 +44,12 @@ class Frame:
         """What the rule sees of one tenant in one minute."""
         value = float(self.values[row, column])
         return Measured(None if math.isnan(value) else value, int(self.samples[row, column]))
+
+    def against(self, earlier: Frame) -> Frame:
+        """`derived.change` of each value: what an earlier frame of the same tenants says is as far back as it begins."""
+        here = np.where(earlier.values == 0, np.nan, earlier.values)
+        samples = np.minimum(self.samples, earlier.samples)
+        return Frame(self.start, self.tenants, derived.per_cent(self.values, here), samples, self.known)
 
     def has_value(self, rule: Rule) -> Mask:
         """Where there are samples enough for a value."""

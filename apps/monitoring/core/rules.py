@@ -11,11 +11,13 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 from types import MappingProxyType
-from typing import Final
+from typing import Final, Protocol
 
 from apps.monitoring.catalogue import EACH, METRICS, RATIOS, USER_PREFIX, Kind, Metric, user_metric
+from apps.monitoring.core.period import LONGEST, Period
 
 MAX_WINDOW: Final = 30 * 24 * 60
+PERCENT: Final = "%"
 
 
 class Severity(StrEnum):
@@ -28,7 +30,7 @@ class Severity(StrEnum):
 
 
 class Statistic(StrEnum):
-    """What is made of the window's samples. `rate` is per second."""
+    """What is made of the window's samples. `rate` is per second; `forecast` is what a budget's sum comes to in the end."""
 
     P50 = "p50"
     P95 = "p95"
@@ -40,6 +42,7 @@ class Statistic(StrEnum):
     COUNT = "count"
     RATE = "rate"
     RATIO = "ratio"
+    FORECAST = "forecast"
 
 
 class Operator(StrEnum):
@@ -82,6 +85,13 @@ class Scope(StrEnum):
     ONE_TENANT = "one_tenant"
 
 
+class Earlier(StrEnum):
+    """How long before its window the one lies that a change is against."""
+
+    DAY = "day"
+    WEEK = "week"
+
+
 class NoData(StrEnum):
     """What no value means: all is well, nothing changes, or an alarm of its own."""
 
@@ -96,17 +106,25 @@ _SUITS: Final[Mapping[Kind, frozenset[Statistic]]] = MappingProxyType(
     {
         Kind.COUNTER: frozenset({Statistic.COUNT, Statistic.RATE}),
         Kind.DISTINCT: frozenset({Statistic.COUNT}),
-        Kind.AMOUNT: frozenset({Statistic.COUNT, Statistic.SUM, Statistic.MEAN, Statistic.RATE}),
-        Kind.HISTOGRAM: frozenset(Statistic) - {Statistic.RATIO},
+        Kind.AMOUNT: frozenset({Statistic.COUNT, Statistic.SUM, Statistic.MEAN, Statistic.RATE, Statistic.FORECAST}),
+        Kind.HISTOGRAM: frozenset(Statistic) - {Statistic.RATIO, Statistic.FORECAST},
     }
 )
+_OF_BUDGETS: Final = (Statistic.SUM, Statistic.COUNT, Statistic.FORECAST)
+_BEFORE: Final[Mapping[str, int]] = MappingProxyType({Earlier.DAY: 24 * 60, Earlier.WEEK: 7 * 24 * 60})
+MAX_REACH: Final = max(MAX_WINDOW, *LONGEST.values()) + max(_BEFORE.values())
 
 PLACEHOLDERS: Final = frozenset({"rule", "tenant", "value", "threshold", "samples", "window", "severity"})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Rule:
-    """A condition on a metric over a window. All stretches of time are whole minutes; the threshold is in the metric's unit."""
+    """A condition on a metric over a window. All stretches of time are whole minutes; the threshold is in `unit`.
+
+    With ``change_against`` the value is by how many per cent it differs from that of the same window a day or a week
+    before. With ``budget`` it is of the calendar day or month so far, by the clocks of ``time_zone``, and the window is
+    what a forecast takes the rate of.
+    """
 
     name: str
     metric: str
@@ -125,10 +143,25 @@ class Rule:
     label_filter: Mapping[str, str] = field(default_factory=dict)
     no_data: str = NoData.OK
     message_template: str = ""
+    change_against: str = ""
+    budget: str = ""
+    time_zone: str = "UTC"
+
+    @property
+    def offset(self) -> int:
+        """How many minutes before its window the one lies that a change is against; 0 without one."""
+        return _BEFORE[Earlier(self.change_against)] if self.change_against else 0
+
+    @property
+    def reach(self) -> int:
+        """How many minutes it looks back, the judged one included; of a rule that cannot work what can be said."""
+        return max(self.window, LONGEST.get(self.budget, 0)) + _BEFORE.get(self.change_against, 0)
 
     @property
     def unit(self) -> str:
         """The unit of the value and of the threshold."""
+        if self.change_against:
+            return PERCENT
         ratio = RATIOS.get(self.metric)
         if ratio is not None:
             return ratio.unit
@@ -136,6 +169,44 @@ class Rule:
             return EACH
         metric = METRICS.get(self.metric)
         return metric.unit if metric is not None else ""
+
+
+class Condition(Protocol):
+    """What `condition` puts into words: a rule, or what is kept of one."""
+
+    @property
+    def metric(self) -> str: ...  # noqa: D102 - as in Rule
+    @property
+    def statistic(self) -> str: ...  # noqa: D102
+    @property
+    def operator(self) -> str: ...  # noqa: D102
+    @property
+    def threshold(self) -> float: ...  # noqa: D102
+    @property
+    def unit(self) -> str: ...  # noqa: D102
+    @property
+    def window(self) -> int: ...  # noqa: D102
+    @property
+    def change_against(self) -> str: ...  # noqa: D102
+    @property
+    def budget(self) -> str: ...  # noqa: D102
+
+
+def condition(rule: Condition) -> str:
+    """In words: p95 of response_time > 5000 ms over 5 minutes."""
+    what = rule.metric if rule.statistic == Statistic.RATIO else f"{rule.statistic} of {rule.metric}"
+    if rule.change_against:
+        what = f"change of {what} against the {rule.change_against} before"
+    # A rule that is broken by now still tells how it ended.
+    compared = Operator(rule.operator).symbol if rule.operator in set(Operator) else rule.operator
+    return f"{what} {compared} {rule.threshold:g} {rule.unit} over {stretch(rule)}"
+
+
+def stretch(rule: Condition) -> str:
+    """What the value is of: 5 minutes, or the month."""
+    if rule.budget:
+        return f"the {rule.budget}"
+    return "1 minute" if rule.window == 1 else f"{rule.window} minutes"
 
 
 @dataclass(frozen=True, slots=True)
@@ -151,14 +222,16 @@ class Verdict:
 
 def subject(rule: Rule) -> str:
     """What the rule judges, of whom, as a short digest: states of another subject say nothing about this one."""
-    what = (rule.metric, rule.statistic, rule.scope, rule.tenant, rule.label_filter)
+    what = (
+        rule.metric, rule.statistic, rule.scope, rule.tenant, rule.label_filter, rule.change_against, rule.budget
+    )  # fmt: skip
     return hashlib.sha256(json.dumps(what, sort_keys=True).encode()).hexdigest()[:16]
 
 
 def judge(rule: Rule, value: float | None, samples: int) -> Verdict:
     """Compare the value of a window with the rule. Too few samples are no value, and no value is no breach."""
     if value is None or samples < rule.min_samples:
-        reason = f"no value: {samples} of {rule.min_samples} samples" if value is not None or samples else "no data"
+        reason = _no_value(rule, value, samples)
         policy = NoData(rule.no_data)
         return Verdict(None, samples, policy is NoData.ALERT, policy is NoData.OK, reason)
     compare = Operator(rule.operator)
@@ -168,6 +241,15 @@ def judge(rule: Rule, value: float | None, samples: int) -> Verdict:
         f"{value:g} {compare.symbol} {rule.threshold:g}" if breach else f"{value:g} is not {compare.symbol} {rule.threshold:g}"
     )
     return Verdict(value, samples, breach, not compare.holds(value, recovery), reason)
+
+
+def _no_value(rule: Rule, value: float | None, samples: int) -> str:
+    if value is None and not samples:
+        both = f"nothing to compare: both windows, now and a {rule.change_against} before, need data"
+        return both if rule.change_against else "no data"
+    if samples < rule.min_samples:
+        return f"no value: {samples} of {rule.min_samples} samples"
+    return f"no value, although there are {samples} samples"
 
 
 def problems(rule: Rule) -> dict[str, str]:
@@ -184,10 +266,11 @@ def problems(rule: Rule) -> dict[str, str]:
             user_metric(rule.metric.removeprefix(USER_PREFIX), Kind.HISTOGRAM)
         except ValueError as error:
             found["metric"] = str(error)
-        if rule.statistic == Statistic.RATIO:
-            found["statistic"] = f"{rule.metric} is no ratio"
+        if rule.statistic in {Statistic.RATIO, Statistic.FORECAST}:
+            found["statistic"] = f"{rule.metric} has no {rule.statistic}"
     else:
         found["metric"] = f"there is no metric {rule.metric!r}: {', '.join(sorted({*METRICS, *RATIOS}))}, or user.<name>"
+    _check_period(rule, metric, found)
     _check_thresholds(rule, found)
     _check_scope(rule, metric, found)
     if not 1 <= rule.window <= MAX_WINDOW:
@@ -201,6 +284,21 @@ def _check_statistic(rule: Rule, kind: Kind, found: dict[str, str]) -> None:
     if rule.statistic not in suits:
         allowed = ", ".join(sorted(s.value for s in suits))
         found["statistic"] = f"{rule.metric} is a {kind.value}, it has {allowed}, not {rule.statistic}"
+
+
+def _check_period(rule: Rule, metric: Metric | None, found: dict[str, str]) -> None:
+    if rule.change_against and rule.change_against not in set(Earlier):
+        found["change_against"] = f"a change is against {' or '.join(Earlier)}, not {rule.change_against!r}"
+    if not rule.budget:
+        if rule.statistic == Statistic.FORECAST:
+            found.setdefault("budget", f"a forecast is of a budget: choose {' or '.join(Period)}")
+    elif rule.budget not in set(Period):
+        found["budget"] = f"a budget is for {' or '.join(Period)}, not {rule.budget!r}"
+    elif rule.change_against:
+        found["budget"] = "a budget is for a part of the calendar, a change against a window: choose one of them"
+    elif rule.statistic not in _OF_BUDGETS or (metric is not None and metric.kind is Kind.DISTINCT):
+        allowed = ", ".join(_OF_BUDGETS)
+        found.setdefault("statistic", f"a budget is of what adds up: {allowed}; not {rule.statistic} of {rule.metric}")
 
 
 def _check_thresholds(rule: Rule, found: dict[str, str]) -> None:

@@ -21,9 +21,14 @@ _BLOCK: Final = 32
 
 def sums(values: Integers, window: int) -> Integers:
     """The sum of each window."""
+    return sums_since(values, np.arange(values.shape[1] - window + 1), window)
+
+
+def sums_since(values: Integers, firsts: Integers, window: int) -> Integers:
+    """The sum of what lies between a column, one for each that comes out, and the end of the window."""
     running = np.zeros((values.shape[0], values.shape[1] + 1), dtype=np.int64)
     np.cumsum(values, axis=1, out=running[:, 1:])
-    return running[:, window:] - running[:, :-window]
+    return running[:, window:] - running[:, firsts]
 
 
 def minima(values: Floats, window: int) -> Floats:

@@ -8,7 +8,8 @@ import orjson
 from django.core.management.base import CommandError, CommandParser
 
 from apps.monitoring.core import duration
-from apps.monitoring.core.rules import NoData, Operator, Scope, Statistic
+from apps.monitoring.core.period import Period
+from apps.monitoring.core.rules import Earlier, NoData, Operator, Scope, Statistic
 
 
 def add(parser: CommandParser) -> None:
@@ -23,6 +24,8 @@ def add(parser: CommandParser) -> None:
     other.add_argument("--threshold", type=float)
     other.add_argument("--recovery-threshold", type=float)
     other.add_argument("--window", dest="window_minutes", type=_minutes, metavar="MINUTES")
+    other.add_argument("--change-against", choices=list(Earlier))
+    other.add_argument("--budget", choices=list(Period))
     other.add_argument("--for", dest="for_minutes", type=_minutes, metavar="MINUTES")
     other.add_argument("--keep-firing-for", dest="keep_firing_for_minutes", type=_minutes, metavar="MINUTES")
     other.add_argument("--cooldown", dest="cooldown_minutes", type=_minutes, metavar="MINUTES")
@@ -36,6 +39,7 @@ def add(parser: CommandParser) -> None:
 _FIELDS: Final = (
     "metric", "statistic", "operator", "threshold", "recovery_threshold", "window_minutes", "for_minutes",
     "keep_firing_for_minutes", "cooldown_minutes", "min_samples", "no_data", "scope", "tenant", "label_filter",
+    "change_against", "budget",
 )  # fmt: skip
 
 

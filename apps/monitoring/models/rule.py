@@ -9,7 +9,9 @@ from django.core.exceptions import ValidationError
 from django.core.validators import MinValueValidator
 from django.db import models
 
+from apps.monitoring.conf import conf
 from apps.monitoring.core import rules
+from apps.monitoring.core.period import Period
 from apps.monitoring.models.channel import Channel
 from apps.monitoring.models.snapshot import TENANT_MAX_LENGTH
 
@@ -41,6 +43,18 @@ class AlertRule(models.Model):
     tenant = models.CharField(max_length=TENANT_MAX_LENGTH, blank=True, help_text="For the scope of one tenant.")
     label_filter = models.JSONField(default=dict, blank=True, help_text='Only series with these labels: {"model": "gpt-4o"}.')
     no_data = models.CharField(max_length=5, choices=_choices(rules.NoData), default=rules.NoData.OK.value)
+    change_against = models.CharField(
+        max_length=4,
+        blank=True,
+        choices=_choices(rules.Earlier),
+        help_text="The value is by how many per cent it differs from that of the same window a day or a week before.",
+    )
+    budget = models.CharField(
+        max_length=5,
+        blank=True,
+        choices=_choices(Period),
+        help_text="The value is of the calendar day or month so far; only a forecast uses the window, for its rate.",
+    )
     channels = models.ManyToManyField(Channel, blank=True, related_name="rules", help_text="None: every default channel.")
     message_template = models.TextField(
         blank=True, help_text="Placeholders: {rule} {tenant} {value} {threshold} {samples} {window} {severity}."
@@ -89,4 +103,7 @@ class AlertRule(models.Model):
             label_filter=self.label_filter,
             no_data=self.no_data,
             message_template=self.message_template,
+            change_against=self.change_against,
+            budget=self.budget,
+            time_zone=conf().time_zone,
         )

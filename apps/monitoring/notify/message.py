@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any, Final
 
-from apps.monitoring.core.rules import Operator
+from apps.monitoring.core.rules import condition, stretch
 
 VERSION: Final = 1
 WORST: Final = 10
@@ -28,6 +28,13 @@ class RuleFacts:
     window_minutes: int
     severity: str
     runbook_url: str
+    change_against: str = ""
+    budget: str = ""
+
+    @property
+    def window(self) -> int:
+        """As a rule calls it."""
+        return self.window_minutes
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,14 +108,6 @@ def printable(text: str) -> str:
     return "".join(c if c.isprintable() else " " for c in text)
 
 
-def condition(rule: RuleFacts) -> str:
-    """The rule in words: p95 of response_time > 5000 ms over 5 minutes."""
-    what = rule.metric if rule.statistic == "ratio" else f"{rule.statistic} of {rule.metric}"
-    # A rule that is broken by now still tells how it ended.
-    compared = Operator(rule.operator).symbol if rule.operator in set(Operator) else rule.operator
-    return f"{what} {compared} {rule.threshold:g} {rule.unit} over {rule.window_minutes} minutes"
-
-
 def render(template: str, rule: RuleFacts, kind: str, count: int, worst: AlertFacts) -> str:
     """The sentence of a notification: the rule's own template, else the condition.
 
@@ -124,7 +123,7 @@ def render(template: str, rule: RuleFacts, kind: str, count: int, worst: AlertFa
         "value": "no value" if worst.value is None else f"{worst.value:g}",
         "threshold": f"{rule.threshold:g}",
         "samples": str(worst.samples),
-        "window": f"{rule.window_minutes} minutes",
+        "window": stretch(rule),
         "severity": rule.severity,
     }
     return _PLACEHOLDER.sub(lambda match: known.get(match[1], match[0]), template)

@@ -188,6 +188,8 @@ def _facts(rule: AlertRule) -> RuleFacts:
         window_minutes=rule.window_minutes,
         severity=rule.severity,
         runbook_url=rule.runbook_url,
+        change_against=rule.change_against,
+        budget=rule.budget,
     )
 
 

@@ -9,7 +9,6 @@ from datetime import datetime, timedelta
 from typing import Any, Final
 from uuid import UUID
 
-from django.db.models import Max
 from django.utils import timezone
 
 from apps.monitoring.conf import conf
@@ -26,7 +25,7 @@ _log = logging.getLogger(__name__)
 _SETTLE: Final = timedelta(minutes=10)
 """Between the moving of a floor and the dropping: a reader that saw the old floor has ended by then."""
 _PROOF: Final = timedelta(minutes=MAX_WINDOW) + timedelta(days=5)
-"""How long the proof of a batch is kept: the longest window of a rule looks for data that far back."""
+"""How long the proof of a batch is kept: the longest window, or the month of a budget, looks for data that far back."""
 _PROOF_MARGIN: Final = timedelta(days=1)
 _AT_ONCE: Final = 10_000
 
@@ -49,11 +48,11 @@ def kept_days(resolution: Resolution) -> int:
         return settings.retention_day_days
     if resolution is Resolution.HOUR:
         return settings.retention_hour_days
-    return max(settings.retention_minute_days, _longest_window() // Resolution.DAY + 2)
+    return max(settings.retention_minute_days, _longest_reach() // Resolution.DAY + 2)
 
 
-def _longest_window() -> int:
-    return AlertRule.objects.filter(enabled=True).aggregate(longest=Max("window_minutes"))["longest"] or 0
+def _longest_reach() -> int:
+    return max((rule.definition().reach for rule in AlertRule.objects.filter(enabled=True)), default=0)
 
 
 def destination(minute: int) -> Resolution | None:
@@ -97,7 +96,7 @@ def _floor(resolution: Resolution, now: datetime) -> datetime:
     too_old = now - timedelta(days=kept_days(resolution))
     progress = EvaluationProgress.objects.first()
     if progress is not None and resolution is not Resolution.DAY:
-        too_old = min(too_old, progress.next_minute - timedelta(minutes=_longest_window()))
+        too_old = min(too_old, progress.next_minute - timedelta(minutes=_longest_reach()))
     return partitions.bounds(resolution, too_old)[1]
 
 

@@ -21,7 +21,7 @@ def form(**more: Any) -> dict[str, Any]:
         "statistic": "p95", "operator": "gt", "threshold": "2500.5", "window_minutes": "7", "min_samples": "3",
         "scope": "every_tenant", "tenant": "", "label_filter": "{}", "for_minutes": "2", "recovery_threshold": "",
         "keep_firing_for_minutes": "0", "no_data": "ok", "cooldown_minutes": "15", "message_template": "",
-        "runbook_url": "", **more,
+        "runbook_url": "", "change_against": "", "budget": "", **more,
     }  # fmt: skip
 
 
@@ -52,6 +52,8 @@ def test_what_the_form_shows_is_what_runs(admin_client: Client) -> None:
         ("message_template", "{"),
         ("runbook_url", "javascript:alert(1)"),
         ("name", "response-time-p95"),
+        ("change_against", "year"),
+        ("budget", "year"),
     ],
 )
 def test_a_rule_that_cannot_work_is_refused_beside_the_field(
@@ -60,6 +62,19 @@ def test_a_rule_that_cannot_work_is_refused_beside_the_field(
     found = errors(admin_client.post(f"{HOME}/alertrule/add/", form(**{field: value})))
     assert set(found) == {field}
     assert not AlertRule.objects.filter(name="mine").exists()
+
+
+def test_a_change_and_a_budget_are_what_the_form_shows(admin_client: Client, settings: Any) -> None:
+    settings.MONITORING_TIME_ZONE = "Europe/Berlin"
+    assert admin_client.post(f"{HOME}/alertrule/add/", form(change_against="week", threshold="50")).status_code == 302
+    money = {"metric": "cost", "statistic": "forecast", "budget": "month", "window_minutes": "10080"}
+    assert admin_client.post(f"{HOME}/alertrule/add/", form(name="money", **money)).status_code == 302
+    change, budget = (AlertRule.objects.get(name=name).definition() for name in ("mine", "money"))
+    assert (change.change_against, change.budget) == ("week", "")
+    assert (budget.change_against, budget.budget, budget.time_zone) == ("", "month", "Europe/Berlin")
+    listed = page(admin_client, "alertrule/")
+    assert "change of p95 of response_time against the week before &gt; 50 % over 7 minutes" in listed
+    assert "forecast of cost &gt; 2500.5 USD over the month" in listed
 
 
 @pytest.mark.parametrize("empty", ["", "null", "{}"])

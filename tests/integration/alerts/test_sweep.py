@@ -160,3 +160,58 @@ def test_what_is_seen_is_none_where_there_is_no_value() -> None:
     (frame,) = swept.Sweep(rule, MINUTE, MINUTE + 2)
     assert [frame.seen(0, column) for column in (0, 1)] == [Measured(3.0, 3), NOTHING]
     assert np.isnan(frame.values[0, 1])
+
+
+CHANGES: tuple[dict[str, Any], ...] = (
+    {"metric": "response_time", "statistic": "p95"},
+    {"metric": "conversations", "statistic": "count"},
+    {"metric": "cost", "statistic": "sum", "label_filter": {"model": "mini"}},
+    {"metric": "cost_per_conversation", "statistic": "ratio"},
+    {"metric": "handoff_rate", "statistic": "ratio"},
+)
+
+
+@pytest.mark.parametrize(("against", "minutes"), [("day", 1_440), ("week", 10_080)])
+def test_a_change_is_seen_as_the_evaluation_measures_it(
+    recorded: None, monkeypatch: pytest.MonkeyPatch, against: str, minutes: int
+) -> None:
+    """Before there was less: one tenant alone, and with gaps."""
+    generator = random.Random(37)
+    for offset in range(0, 40, 3):
+        send(*_some(generator, "acme", MINUTE + offset - minutes), *_some(generator, "acme", MINUTE + offset - minutes))
+    roll_up((MINUTE + MINUTES + 1) * 60.0)
+    compact()
+    monkeypatch.setattr(swept, "_STEP", 17)
+    for given in CHANGES:
+        for scope in SCOPES:
+            window = generator.choice([1, 5, 61])
+            rule = Rule(name="r", operator="gt", threshold=0.0, window=window, change_against=against, **given, **scope)
+            values = compare(rule, MINUTE, MINUTE + 40)
+            assert values or scope.get("tenant") == "bolt", (given, scope)
+
+
+BUDGETS: tuple[dict[str, Any], ...] = (
+    {"metric": "cost", "statistic": "sum"},
+    {"metric": "cost", "statistic": "sum", "label_filter": {"model": "mini"}},
+    {"metric": "cost", "statistic": "forecast", "window": 7},
+    {"metric": "cost", "statistic": "forecast", "window": 61},
+    {"metric": "cost", "statistic": "forecast", "window": 3_000},
+    {"metric": "tokens", "statistic": "forecast", "window": 1},
+    {"metric": "errors", "statistic": "count"},
+    {"metric": "response_time", "statistic": "sum"},
+)
+
+
+@pytest.mark.parametrize("zone", ["UTC", "Atlantic/Cape_Verde"])  # a day that begins with the first minute, and one at the 61st
+@pytest.mark.parametrize("budget", ["day", "month"])
+def test_a_budget_is_seen_as_the_evaluation_measures_it(
+    recorded: None, monkeypatch: pytest.MonkeyPatch, budget: str, zone: str
+) -> None:
+    send(*_some(random.Random(41), "acme", MINUTE - 900), *_some(random.Random(42), "bolt", MINUTE - 3 * 1_440))
+    roll_up((MINUTE + MINUTES + 1) * 60.0)
+    compact()
+    monkeypatch.setattr(swept, "_STEP", 17)
+    for given in BUDGETS:
+        for scope in SCOPES:
+            rule = Rule(name="r", operator="gt", threshold=0.0, budget=budget, time_zone=zone, **given, **scope)
+            assert compare(rule, MINUTE + 40, MINUTE + 70), given

@@ -40,6 +40,7 @@ FULL: dict[str, Any] = {
     "cooldown": "0m",
     "message_template": "{rule}: {value} > {threshold}",
     "runbook": "https://runbooks.example/cost",
+    "budget": "month",
     "channels": ["mail", "slack"],
 }
 
@@ -59,7 +60,9 @@ def test_what_a_rule_leaves_out_has_its_default() -> None:
 
 
 def test_every_key_is_read_back_as_it_was_written() -> None:
-    assert set(FULL) == {*rules.KEYS, "channels"}
+    assert {*FULL, "change_against"} == {*rules.KEYS, "channels"}
+    (entry,) = rules.read(f"{SLOW}    change_against: week\n", "f.yaml")
+    assert rules.written(entry.rule, ())["change_against"] == entry.rule.change_against == "week"
     (entry,) = rules.read(rules.dump({"rules": [FULL]}), "f.yaml")
     assert rules.written(entry.rule, entry.channels) == FULL
     assert (entry.rule.window_minutes, entry.rule.for_minutes, entry.rule.tenant) == (43_200, 90, "no")
@@ -97,6 +100,8 @@ def test_a_short_rule_is_written_short() -> None:
         ("channels: [1]", "channels: a list of names"),
         ("runbook: javascript:alert(1)", "runbook: "),
         ("message_template: '{password}'", "message_template: unknown placeholder password"),
+        ("change_against: year", "change_against: "),
+        ("budget: month", "statistic: a budget is of what adds up"),
         ("threshold: 1", "f.yaml:7: threshold is there twice"),
     ],
 )

@@ -7,7 +7,19 @@ from typing import Any
 import pytest
 
 from apps.monitoring.catalogue import METRICS, RATIOS, Kind
-from apps.monitoring.core.rules import MAX_WINDOW, NoData, Operator, Rule, Scope, Statistic, judge, problems
+from apps.monitoring.core.rules import (
+    MAX_REACH,
+    MAX_WINDOW,
+    NoData,
+    Operator,
+    Rule,
+    Scope,
+    Statistic,
+    condition,
+    judge,
+    problems,
+    subject,
+)
 
 SOUND = Rule(name="slow", metric="response_time", statistic="p95", operator="gt", threshold=5_000.0)
 
@@ -29,6 +41,13 @@ SOUND = Rule(name="slow", metric="response_time", statistic="p95", operator="gt"
         {"message_template": "{rule} {tenant} {value} {threshold} {samples} {window} {severity}"},
         {"threshold": 0},
         {"threshold": -1.0},
+        {"change_against": "day"},
+        {"change_against": "week", "metric": "conversations", "statistic": "count", "window": MAX_WINDOW},
+        {"change_against": "week", "metric": "error_rate", "statistic": "ratio", "operator": "lt", "threshold": -50.0},
+        *({"metric": "cost", "statistic": s, "budget": b} for s in ("sum", "count", "forecast") for b in ("day", "month")),
+        {"metric": "llm_call_tokens", "statistic": "forecast", "budget": "month", "label_filter": {"provider": "openai"}},
+        {"metric": "errors", "statistic": "count", "budget": "day"},
+        {"metric": "user.spent", "statistic": "sum", "budget": "month"},
     ],
 )
 def test_a_rule_that_can_work_has_no_problems(change: dict[str, Any]) -> None:
@@ -48,7 +67,7 @@ def test_a_rule_that_can_work_has_no_problems(change: dict[str, Any]) -> None:
         ({"metric": "cost", "statistic": "max"}, "statistic", "amount"),
         ({"metric": "conversations", "statistic": "sum"}, "statistic", "distinct"),
         ({"metric": "error_rate", "statistic": "mean"}, "statistic", "must be ratio"),
-        ({"metric": "user.carts", "statistic": "ratio"}, "statistic", "no ratio"),
+        ({"metric": "user.carts", "statistic": "ratio"}, "statistic", "has no ratio"),
         ({"operator": "ne"}, "operator", "ne"),
         ({"threshold": math.nan}, "threshold", "finite"),
         ({"threshold": math.inf}, "threshold", "finite"),
@@ -58,6 +77,16 @@ def test_a_rule_that_can_work_has_no_problems(change: dict[str, Any]) -> None:
         ({"operator": "lt", "recovery_threshold": 4_000.0}, "recovery_threshold", "breaching side"),
         ({"operator": "eq", "recovery_threshold": 1.0}, "recovery_threshold", "leave"),
         ({"recovery_threshold": math.nan}, "recovery_threshold", "finite"),
+        ({"change_against": "month"}, "change_against", "day or week, not 'month'"),
+        ({"metric": "cost", "statistic": "sum", "budget": "year"}, "budget", "day or month, not 'year'"),
+        ({"metric": "cost", "statistic": "sum", "budget": "day", "change_against": "week"}, "budget", "choose one"),
+        ({"metric": "cost", "statistic": "forecast"}, "budget", "a forecast is of a budget"),
+        ({"metric": "cost", "statistic": "mean", "budget": "day"}, "statistic", "what adds up: sum, count, forecast"),
+        ({"metric": "conversations", "statistic": "count", "budget": "day"}, "statistic", "what adds up"),
+        ({"metric": "cost_per_conversation", "statistic": "ratio", "budget": "day"}, "statistic", "what adds up"),
+        ({"metric": "errors", "statistic": "forecast", "budget": "day"}, "statistic", "counter"),
+        ({"statistic": "forecast", "budget": "day"}, "statistic", "histogram"),
+        ({"metric": "user.spent", "statistic": "forecast", "budget": "day"}, "statistic", "has no forecast"),
         ({"window": 0}, "window_minutes", "1 minute"),
         ({"window": MAX_WINDOW + 1}, "window_minutes", "30 days"),
         ({"scope": Scope.ONE_TENANT}, "tenant", "names the tenant"),
@@ -88,7 +117,12 @@ def test_every_metric_has_a_statistic_that_suits_it() -> None:
         allowed = [s for s in Statistic if not problems(replace(SOUND, metric=metric.name, statistic=s.value))]
         assert Statistic.COUNT in allowed
         assert (Statistic.P95 in allowed) == (metric.kind is Kind.HISTOGRAM)
-        assert Statistic.RATIO not in allowed
+        assert not {Statistic.RATIO, Statistic.FORECAST} & set(allowed)
+        of_a_budget = [
+            s for s in Statistic if not problems(replace(SOUND, metric=metric.name, statistic=s.value, budget="day"))
+        ]
+        assert (Statistic.FORECAST in of_a_budget) == (metric.kind is Kind.AMOUNT)
+        assert (Statistic.COUNT in of_a_budget) == (metric.kind is not Kind.DISTINCT)
     for ratio in RATIOS:
         assert [s for s in Statistic if not problems(replace(SOUND, metric=ratio, statistic=s.value))] == [Statistic.RATIO]
 
@@ -141,6 +175,9 @@ def test_the_reason_names_value_and_threshold() -> None:
     assert judge(SOUND, 1.0, 10).reason == "1 is not > 5000"
     assert judge(SOUND, 6_000.0, 3).reason == "no value: 3 of 10 samples"
     assert judge(SOUND, None, 0).reason == "no data"
+    assert judge(SOUND, None, 50).reason == "no value, although there are 50 samples"
+    missing = "nothing to compare: both windows, now and a week before, need data"
+    assert judge(replace(SOUND, change_against="week"), None, 0).reason == missing
 
 
 @pytest.mark.parametrize(
@@ -152,7 +189,56 @@ def test_the_reason_names_value_and_threshold() -> None:
         ({"metric": "error_rate", "statistic": "ratio"}, "share"),
         ({"metric": "cost_per_conversation", "statistic": "ratio"}, "USD"),
         ({"metric": "user.x"}, ""),
+        ({"change_against": "day"}, "%"),
+        ({"metric": "cost", "statistic": "forecast", "budget": "day"}, "USD"),
     ],
 )
 def test_the_unit_of_a_threshold(change: dict[str, Any], unit: str) -> None:
     assert replace(SOUND, **change).unit == unit
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        ({}, "p95 of response_time > 5000 ms over 5 minutes"),
+        ({"window": 1}, "p95 of response_time > 5000 ms over 1 minute"),
+        ({"metric": "error_rate", "statistic": "ratio", "threshold": 0.1}, "error_rate > 0.1 share over 5 minutes"),
+        (
+            {"change_against": "week", "threshold": 50},
+            "change of p95 of response_time against the week before > 50 % over 5 minutes",
+        ),
+        ({"metric": "cost", "statistic": "sum", "budget": "day"}, "sum of cost > 5000 USD over the day"),
+        ({"metric": "cost", "statistic": "forecast", "budget": "month"}, "forecast of cost > 5000 USD over the month"),
+        ({"operator": "??", "metric": "gone"}, "p95 of gone ?? 5000  over 5 minutes"),
+    ],
+)
+def test_a_condition_in_words(change: dict[str, Any], words: str) -> None:
+    assert condition(replace(SOUND, **change)) == words
+
+
+@pytest.mark.parametrize(
+    ("change", "minutes"),
+    [
+        ({"window": 7}, 7),
+        ({"change_against": "day"}, 5 + 1_440),
+        ({"change_against": "week", "window": MAX_WINDOW}, MAX_WINDOW + 10_080),
+        ({"budget": "day"}, 1_500),
+        ({"budget": "day", "window": 2_000}, 2_000),
+        ({"budget": "month"}, 44_700),
+        ({"budget": "never", "change_against": "never"}, 5),
+    ],
+)
+def test_how_far_a_rule_looks_back(change: dict[str, Any], minutes: int) -> None:
+    assert replace(SOUND, **change).reach == minutes <= MAX_REACH
+
+
+def test_the_subject_is_what_is_judged_of_whom_and_nothing_else() -> None:
+    same = {"threshold": 1.0, "operator": "lt", "window": 9, "severity": "critical", "no_data": "keep", "name": "other"}
+    assert subject(replace(SOUND, **same)) == subject(SOUND)
+    others: list[dict[str, Any]] = [
+        {"metric": "llm_call_duration"}, {"statistic": "p99"}, {"scope": "global"}, {"tenant": "acme"},
+        {"label_filter": {"a": "b"}}, {"change_against": "day"}, {"budget": "day"},
+    ]  # fmt: skip
+    assert len({subject(replace(SOUND, **other)) for other in [{}, *others]}) == len(others) + 1
+    one, other = ({"label_filter": dict(pairs)} for pairs in ([("a", "1"), ("b", "2")], [("b", "2"), ("a", "1")]))
+    assert subject(replace(SOUND, **one)) == subject(replace(SOUND, **other))

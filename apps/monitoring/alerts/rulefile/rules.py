@@ -106,6 +106,8 @@ KEYS: Final[Mapping[str, _Key]] = MappingProxyType(
         "threshold": _Key("threshold", _number, _plain),
         "recovery_threshold": _Key("recovery_threshold", _maybe_number, _plain),
         "window": _Key("window_minutes", _minutes, duration.spell),
+        "change_against": _Key("change_against", _text),
+        "budget": _Key("budget", _text),
         "for": _Key("for_minutes", _minutes, duration.spell),
         "keep_firing_for": _Key("keep_firing_for_minutes", _minutes, duration.spell),
         "min_samples": _Key("min_samples", _whole),

@@ -16,10 +16,11 @@ from django.core.mail.backends.base import BaseEmailBackend
 from django.core.validators import validate_email
 from django.template.loader import render_to_string
 
+from apps.monitoring.core.rules import condition
 from apps.monitoring.notify.channels.email import server
 from apps.monitoring.notify.channels.email.server import Deadline, Server
 from apps.monitoring.notify.channels.outcome import Delivered, Outcome, Rejected, Retry
-from apps.monitoring.notify.message import Message, condition, printable
+from apps.monitoring.notify.message import Message, printable
 from apps.monitoring.notify.thread import Thread
 
 _PERMANENT: Final = 500

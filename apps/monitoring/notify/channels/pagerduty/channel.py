@@ -14,9 +14,10 @@ from urllib.parse import urlsplit
 import orjson
 from django.conf import settings
 
+from apps.monitoring.core.rules import condition
 from apps.monitoring.notify.channels.http import Answer, forbidden, judge, reach
 from apps.monitoring.notify.channels.outcome import Delivered, Outcome, Rejected, Retry
-from apps.monitoring.notify.message import Message, condition, printable
+from apps.monitoring.notify.message import Message, printable
 from apps.monitoring.notify.thread import Thread
 
 _URL: Final = "https://events.pagerduty.com/v2/enqueue"

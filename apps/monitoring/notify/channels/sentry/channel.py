@@ -15,9 +15,10 @@ from uuid import UUID
 from sentry_sdk.envelope import Envelope
 from sentry_sdk.utils import BadDsn, Dsn
 
+from apps.monitoring.core.rules import condition
 from apps.monitoring.notify.channels.http import post, retry_after
 from apps.monitoring.notify.channels.outcome import Outcome, Rejected
-from apps.monitoring.notify.message import Message, condition
+from apps.monitoring.notify.message import Message
 from apps.monitoring.notify.thread import Thread
 
 _MALFORMED: Final = "the DSN is not one that Sentry gives"

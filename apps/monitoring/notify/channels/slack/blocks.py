@@ -11,7 +11,8 @@ from __future__ import annotations
 from typing import Any, Final
 from urllib.parse import quote
 
-from apps.monitoring.notify.message import AlertFacts, Message, condition, printable
+from apps.monitoring.core.rules import condition
+from apps.monitoring.notify.message import AlertFacts, Message, printable
 
 _HEADER: Final = 150
 _SECTION: Final = 3_000
