@@ -14,6 +14,7 @@ from django.utils import timezone
 from django.views.decorators.http import require_POST
 
 from apps.monitoring.admin.readonly import ReadOnlyAdmin
+from apps.monitoring.admin.silence import address_for
 from apps.monitoring.alerts.acknowledge import acknowledge
 from apps.monitoring.models import Alert, AlertTransition
 
@@ -91,10 +92,12 @@ class AlertAdmin(ReadOnlyAdmin):
         self.message_user(request, f"Acknowledged: {len(done)}.{skipped}", messages.SUCCESS if done else messages.WARNING)
 
     def render_change_form(self, request: HttpRequest, context: dict[str, Any], **options: Any) -> HttpResponse:  # type: ignore[override]
-        """With the button, while there is something to acknowledge."""
+        """With the button, while there is something to acknowledge; with a link to a silence, while it fires."""
         alert: Alert | None = options.get("obj")
         waits = alert is not None and alert.resolved_at is None and alert.acknowledged_at is None
         context["may_acknowledge"] = waits and self.has_operate_permission(request)
+        if alert is not None and alert.resolved_at is None and request.user.has_perm("monitoring.add_silence"):
+            context["silence_address"] = address_for(alert)
         return super().render_change_form(request, context, **options)
 
 

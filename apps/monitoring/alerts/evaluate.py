@@ -10,13 +10,14 @@ from django.db import OperationalError, transaction
 from django.db.models import Exists, Min, OuterRef, Q
 from django.utils import timezone
 
-from apps.monitoring.alerts import outcome
+from apps.monitoring.alerts import outcome, silences
 from apps.monitoring.alerts.measure import Windows, expected_tenants
 from apps.monitoring.conf import conf
 from apps.monitoring.core.clock import SECONDS, to_datetime, to_minute
 from apps.monitoring.core.judging import end_all, judge_minute
 from apps.monitoring.core.lifecycle import Status
 from apps.monitoring.core.rules import MAX_REACH, NoData, Rule, subject
+from apps.monitoring.core.silences import Hold, Matchers, Quiet, hold
 from apps.monitoring.models import AlertRule, AlertState, EvaluationProgress, RollupBatch
 from apps.monitoring.query.source import watermark
 from apps.monitoring.rollup import locks
@@ -52,7 +53,7 @@ def _catch_up(now: float) -> Report:
             rules = _rules()
             ahead = _skip_silence(minute, until, rules)
             if ahead == minute:
-                transitions += _judge_minute(minute, rules, _age_hold(minute, now))
+                transitions += _judge_minute(minute, rules, _quiets(minute, now))
                 judged += 1
                 minute += 1
             else:
@@ -86,18 +87,22 @@ def _skip_silence(minute: int, until: int, rules: Sequence[AlertRule]) -> int:
     return until if first is None else max(minute, to_minute(first))
 
 
-def _age_hold(minute: int, now: float) -> str | None:
+def _quiets(minute: int, now: float) -> list[Quiet]:
+    """What holds notifications back in a minute: its age, or else silences."""
     limit = conf().notify_max_age_seconds
     age = now - (minute + 1) * SECONDS
-    return f"the minute was judged {age / SECONDS:.0f} minutes late, the limit is {limit // SECONDS}" if age > limit else None
+    if age > limit:
+        reason = f"the minute was judged {age / SECONDS:.0f} minutes late, the limit is {limit // SECONDS}"
+        return [Quiet(reason, Matchers())]
+    return silences.in_force(minute)
 
 
-def _judge_minute(minute: int, rules: Sequence[AlertRule], held: str | None) -> int:
+def _judge_minute(minute: int, rules: Sequence[AlertRule], quiets: Sequence[Quiet]) -> int:
     windows = Windows(minute)
-    return sum(_judge_rule(rule, windows, minute, held) for rule in rules)
+    return sum(_judge_rule(rule, windows, minute, hold(quiets, rule.name, rule.severity)) for rule in rules)
 
 
-def _judge_rule(rule: AlertRule, windows: Windows, minute: int, held: str | None) -> int:
+def _judge_rule(rule: AlertRule, windows: Windows, minute: int, held: Hold) -> int:
     """Judge one rule for all its tenants. A rule that fails is marked and stops nothing else."""
     try:
         with transaction.atomic():
@@ -112,7 +117,7 @@ def _judge_rule(rule: AlertRule, windows: Windows, minute: int, held: str | None
         return 0
 
 
-def _apply(rule: AlertRule, definition: Rule, windows: Windows, minute: int, held: str | None) -> int:
+def _apply(rule: AlertRule, definition: Rule, windows: Windows, minute: int, held: Hold) -> int:
     rows = {row.tenant: row for row in AlertState.objects.filter(rule=rule)}
     states = {tenant: outcome.state_of(row) for tenant, row in rows.items()}
     if not rule.enabled:

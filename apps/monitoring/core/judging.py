@@ -9,6 +9,7 @@ from typing import Final
 from apps.monitoring.core import lifecycle
 from apps.monitoring.core.lifecycle import Event, State
 from apps.monitoring.core.rules import Rule, Verdict, judge
+from apps.monitoring.core.silences import Hold, open_to_all
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,11 +40,11 @@ def judge_minute(
     states: Mapping[str, State],
     expected: Collection[str],
     minute: int,
-    held: str | None = None,
+    held: Hold = open_to_all,
 ) -> list[Judged]:
     """Judge whoever has samples, a state, or should have samples; whoever is calm and has no state is left out.
 
-    ``held`` is why nobody may be notified in this minute, None when they may.
+    ``held`` says for each tenant why nobody may be notified in this minute.
     """
     found: list[Judged] = []
     for tenant in sorted({*measured, *states, *expected}):
@@ -54,15 +55,15 @@ def judge_minute(
             if not verdict.breach:
                 continue
             before = lifecycle.NEW
-        after, events = lifecycle.step(rule, before, verdict, minute, held)
+        after, events = lifecycle.step(rule, before, verdict, minute, held(tenant))
         found.append(Judged(tenant, before, after, verdict, events))
     return found
 
 
-def end_all(states: Mapping[str, State], reason: str, held: str | None = None) -> list[Judged]:
+def end_all(states: Mapping[str, State], reason: str, held: Hold = open_to_all) -> list[Judged]:
     """End what the rule has open for these tenants, because it judges it no longer; the reason says why."""
     found: list[Judged] = []
     for tenant, before in sorted(states.items()):
-        after, events = lifecycle.end(before, reason, held)
+        after, events = lifecycle.end(before, reason, held(tenant))
         found.append(Judged(tenant, before, after, Verdict(None, 0, breach=False, recovered=True, reason=reason), events))
     return found

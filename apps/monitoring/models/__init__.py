@@ -6,6 +6,7 @@ from apps.monitoring.models.compaction import Compaction, RetentionFloor
 from apps.monitoring.models.notification import Notification
 from apps.monitoring.models.progress import EvaluationProgress, RollupBatch, ShardProgress, TaskRun
 from apps.monitoring.models.rule import AlertRule
+from apps.monitoring.models.silence import Silence
 from apps.monitoring.models.snapshot import MetricSnapshot, Series
 from apps.monitoring.models.token import ApiToken
 
@@ -24,5 +25,6 @@ __all__ = [
     "RollupBatch",
     "Series",
     "ShardProgress",
+    "Silence",
     "TaskRun",
 ]
