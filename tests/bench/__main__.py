@@ -55,12 +55,19 @@ def reading(_: Servers) -> Rows:
     return ranges.reading()
 
 
+def percentiles(_: Servers) -> Rows:
+    from tests.bench import percentiles
+
+    return percentiles.measure()
+
+
 BENCHMARKS: Mapping[str, tuple[str, Callable[[Servers], Rows]]] = {
     "recording": ("what one interaction costs", recording),
     "threads": ("how long the slowest calls take when many threads record", threads),
     "rollup": ("how fast a minute is rolled up, beside a bare COPY of its rows", rollup),
     "storage": ("how many bytes a snapshot row takes", storage),
     "compaction": ("how fast an hour of minutes becomes an hour", compaction),
+    "percentiles": ("how far percentiles are off, beside classic Prometheus buckets, in per cent", percentiles),
     "reading": ("how long the answer for each range takes", reading),
 }
 

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import math
 import random
 from itertools import permutations
 
@@ -8,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from apps.monitoring.core import distinct
+from apps.monitoring.core import distinct, merging
 
 SEEDS = range(10)
 
@@ -67,6 +68,75 @@ def test_a_union_of_small_sets_is_the_set_of_them_all(sets: list[set[int]]) -> N
 def test_a_union_with_itself_changes_nothing(one: set[int]) -> None:
     sketch = distinct.encode(one)
     assert distinct.merge([sketch, sketch]) == sketch
+
+
+sizes = st.one_of(
+    st.integers(0, 1_000),
+    st.sampled_from([999, 1_000, 1_001, distinct.EXACT - 1, distinct.EXACT, distinct.EXACT + 1]),
+    st.integers(1_000, 40_000),
+)
+
+
+# Two per cent are three and a half standard errors, so the same examples in every run.
+@settings(deadline=None, database=None, max_examples=150, derandomize=True)
+@given(size=sizes, minutes=st.integers(1, 12), tenants=st.integers(1, 4), often=st.integers(1, 3), seed=st.integers(0, 2**32))
+def test_over_any_minutes_and_tenants_in_any_order_of_merging_it_is_the_count_of_those(
+    size: int, minutes: int, tenants: int, often: int, seed: int
+) -> None:
+    """Conversations that go on over minutes and are known to several tenants count once in each range."""
+    chance = np.random.default_rng(seed)
+    pool = chance.integers(-(2**63), 2**63 - 1, size=size, dtype=np.int64)
+    cells = [np.concatenate([pool[chance.integers(0, minutes * tenants, size) == cell] for _ in range(often)])
+             for cell in range(minutes * tenants)]  # fmt: skip
+    first, last = sorted(chance.integers(0, minutes + 1, 2).tolist())
+    chosen = [cell for cell in range(minutes * tenants) if first <= cell // tenants < last and chance.random() < 0.8]
+    there = np.unique(np.concatenate([np.empty(0, dtype=np.int64), *(cells[cell] for cell in chosen)])).size
+
+    found = merged_somehow([distinct.encode(cells[cell].tolist()) for cell in chosen], random.Random(seed))
+    assert found == distinct.merge(distinct.encode(cells[cell].tolist()) for cell in chosen)
+    if there <= distinct.EXACT:
+        assert distinct.count(found) == there
+    assert distinct.count(found) == pytest.approx(there, rel=0.02)
+
+
+def merged_somehow(sketches: list[bytes], generator: random.Random) -> bytes:
+    """Any of them with any others, again and again, some of them twice."""
+    waiting = [*sketches, distinct.encode([])]
+    while len(waiting) > 1:
+        generator.shuffle(waiting)
+        some = [waiting.pop() for _ in range(min(len(waiting), generator.randint(2, 5)))]
+        if generator.random() < 0.3:
+            some.append(some[0])
+        waiting += merging.sketches([some])
+    return waiting[0]
+
+
+@pytest.mark.parametrize("count", [4_200, 10_000, 100_000])
+def test_the_error_beyond_the_exact_counts_is_no_larger_than_that_of_the_method(count: int) -> None:
+    """HyperLogLog's standard error with 2**15 registers is 0.575 %; more would mean a bad hash or a bias."""
+    errors = []
+    for seed in range(40):
+        made = np.random.default_rng(seed).integers(0, 2**64, size=count, dtype=np.uint64)
+        errors.append(distinct.count(distinct.encode(made)) / count - 1)
+    assert math.sqrt(float(np.mean(np.square(errors)))) < 0.007
+    assert abs(float(np.mean(errors))) < 0.002
+    assert max(map(abs, errors)) < 0.02
+
+
+IDS = {
+    "counted": lambda number: f"{number}",
+    "counted, long and equal but for the end": lambda number: "conversation/" * 40 + f"{number:09d}",
+    "equal but for the beginning": lambda number: f"{number:09d}" + "x" * 300,
+    "differing by blanks": lambda number: "c" + " " * (number % 150) + str(number // 150),
+    "not in Latin letters": lambda number: "чат " + "".join(chr(0x4E00 + int(digit)) for digit in str(number)),
+}
+
+
+@pytest.mark.parametrize("spelled", IDS)
+@pytest.mark.parametrize("count", [1_000, 15_000])
+def test_ids_that_are_alike_are_counted_as_well(spelled: str, count: int) -> None:
+    sketch = distinct.encode(distinct.hash_of(IDS[spelled](number)) for number in range(count))
+    assert distinct.count(sketch) == pytest.approx(count, rel=0.02 if count > 1_000 else 0, abs=0)
 
 
 def test_the_counts_of_many_groups_are_those_of_each_union() -> None:
