@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from typing import Final
+from collections.abc import Collection, Iterator, Mapping
+from typing import Final, Protocol
 
 import numpy as np
 from django.db import connection
 
 from apps.monitoring.alerts import minutes
 from apps.monitoring.alerts.measure import expected_tenants, sampled_metric, scale_of, tenant_of
+from apps.monitoring.alerts.minutes import Stored
 from apps.monitoring.alerts.track import Track
 from apps.monitoring.catalogue import DISTINCT, METRICS, RATIOS, Kind, Ratio
 from apps.monitoring.core import derived
@@ -27,16 +28,60 @@ _CELLS: Final = 1_000_000
 """Minutes times tenants that are held at once, the minutes of a window before the first one included."""
 
 
+class Source(Protocol):
+    """Where a sweep reads."""
+
+    def series(self, rule: Rule, metric: str) -> Mapping[int, str]:
+        """By number the series of a metric that the rule looks at, each with its tenant."""
+
+    def known(self, rule: Rule, start: int) -> dict[str, int]:
+        """Whom the rule judges even without samples, and since when."""
+
+    def read(self, series: Collection[int], with_data: Collection[int], start: int, end: int) -> Mapping[int, Stored]:
+        """The rows of the minutes ``[start, end)`` by series; bytes only of those ``with_data``, or of more."""
+
+
+class Database:
+    """What is stored."""
+
+    def series(self, rule: Rule, metric: str) -> dict[int, str]:
+        """Of the rule's tenants, with its labels."""
+        tenant = tenant_of(rule)
+        own = Series.objects.filter(metric=metric)
+        own = own.exclude(tenant=GLOBAL) if tenant is None else own.filter(tenant=tenant)
+        wanted = rule.label_filter.items()
+        found = own.values_list("id", "tenant", "labels")
+        return {number: name for number, name, labels in found if not wanted or wanted <= labels_dict(labels).items()}
+
+    def known(self, rule: Rule, start: int) -> dict[str, int]:
+        """Who was known by then, not who is known today."""
+        expected = expected_tenants(rule)
+        if rule.scope != Scope.EVERY_TENANT or not expected:
+            return dict.fromkeys(expected, start)
+        with connection.cursor() as cursor:
+            cursor.execute(
+                "SELECT DISTINCT tenant FROM monitoring_series s WHERE metric = %s AND tenant <> '' AND EXISTS "
+                "(SELECT FROM monitoring_metricsnapshot m WHERE m.series_id = s.id AND m.ts < %s)",
+                [sampled_metric(rule), to_datetime(start)],
+            )
+            return {tenant: start for (tenant,) in cursor.fetchall()}
+
+    def read(self, series: Collection[int], with_data: Collection[int], start: int, end: int) -> dict[int, Stored]:
+        """One look at the table."""
+        return minutes.read(series, with_data, start, end)
+
+
 class Sweep:
     """What a rule sees in the minutes ``[start, end)``: frames in the order of time, for some of the tenants and then others.
 
     Every minute has to be rolled up and still kept, those of the first window too. Its length is the number of frames.
     """
 
-    def __init__(self, rule: Rule, start: int, end: int) -> None:
+    def __init__(self, rule: Rule, start: int, end: int, source: Source | None = None) -> None:
         self._rule, self._start, self._end = rule, start, end
-        self._series = {metric: _series(rule, metric) for metric in _metrics(rule)}
-        self._known = _known(rule, start)
+        self._source = source or Database()
+        self._series = {metric: self._source.series(rule, metric) for metric in _metrics(rule)}
+        self._known = self._source.known(rule, start)
         tenants = sorted({*self._known, *(tenant for own in self._series.values() for tenant in own.values())})
         size = max(1, _CELLS // (rule.reach + _STEP))
         self._groups = [tenants[first : first + size] for first in range(0, len(tenants), size)]
@@ -46,9 +91,9 @@ class Sweep:
 
     def __iter__(self) -> Iterator[Frame]:
         for tenants in self._groups:
-            group = _Group(self._rule, self._start, tenants, self._series, self._known)
             offset = self._rule.offset
-            earlier = _Group(self._rule, self._start - offset, tenants, self._series, {})
+            group = _Group(self._rule, self._source, self._start, tenants, self._series, self._known)
+            earlier = _Group(self._rule, self._source, self._start - offset, tenants, self._series, {})
             for first in self._steps:
                 last = min(first + _STEP, self._end)
                 frame = group.frame(first, last)
@@ -63,9 +108,15 @@ class _Group:
     """Some tenants, and a track of each metric that the rule looks at."""
 
     def __init__(
-        self, rule: Rule, start: int, tenants: list[str], series: Mapping[str, Mapping[int, str]], known: Mapping[str, int]
+        self,
+        rule: Rule,
+        source: Source,
+        start: int,
+        tenants: list[str],
+        series: Mapping[str, Mapping[int, str]],
+        known: Mapping[str, int],
     ) -> None:
-        self._rule, self._tenants = rule, tenants
+        self._rule, self._source, self._tenants = rule, source, tenants
         self._known = np.array([known.get(tenant, NEVER) for tenant in tenants], dtype=np.int64)
         rows = {tenant: row for row, tenant in enumerate(tenants)}
         self._tracks: dict[str, Track] = {}
@@ -82,7 +133,7 @@ class _Group:
     def frame(self, start: int, end: int) -> Frame:
         """The next minutes."""
         numbers = [number for track in self._tracks.values() for number in track.series]
-        read = minutes.read(numbers, self._with_data, self._until, end)
+        read = self._source.read(numbers, self._with_data, self._until, end)
         self._until = end
         for track in self._tracks.values():
             track.slide(start, end, read)
@@ -170,27 +221,3 @@ def _metrics(rule: Rule) -> set[str]:
     if ratio is None:
         return {rule.metric}
     return {ratio.numerator, ratio.denominator, ratio.samples} | ({ratio.required} if ratio.required else set())
-
-
-def _series(rule: Rule, metric: str) -> dict[int, str]:
-    """The stored series that the rule looks at, each with its tenant."""
-    tenant = tenant_of(rule)
-    own = Series.objects.filter(metric=metric)
-    own = own.exclude(tenant=GLOBAL) if tenant is None else own.filter(tenant=tenant)
-    wanted = rule.label_filter.items()
-    found = own.values_list("id", "tenant", "labels")
-    return {number: name for number, name, labels in found if not wanted or wanted <= labels_dict(labels).items()}
-
-
-def _known(rule: Rule, start: int) -> dict[str, int]:
-    """Whom the rule judges from the start even without samples: who was known by then, not who is known today."""
-    expected = expected_tenants(rule)
-    if rule.scope != Scope.EVERY_TENANT or not expected:
-        return dict.fromkeys(expected, start)
-    with connection.cursor() as cursor:
-        cursor.execute(
-            "SELECT DISTINCT tenant FROM monitoring_series s WHERE metric = %s AND tenant <> '' AND EXISTS "
-            "(SELECT FROM monitoring_metricsnapshot m WHERE m.series_id = s.id AND m.ts < %s)",
-            [sampled_metric(rule), to_datetime(start)],
-        )
-        return {tenant: start for (tenant,) in cursor.fetchall()}

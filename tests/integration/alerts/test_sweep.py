@@ -10,6 +10,7 @@ import pytest
 
 from apps.monitoring.alerts import sweep as swept
 from apps.monitoring.alerts.measure import Windows
+from apps.monitoring.alerts.rulefile.written import Source, series
 from apps.monitoring.catalogue import Kind
 from apps.monitoring.core import distinct
 from apps.monitoring.core.judging import NOTHING, Measured
@@ -215,3 +216,50 @@ def test_a_budget_is_seen_as_the_evaluation_measures_it(
         for scope in SCOPES:
             rule = Rule(name="r", operator="gt", threshold=0.0, budget=budget, time_zone=zone, **given, **scope)
             assert compare(rule, MINUTE + 40, MINUTE + 70), given
+
+
+def test_series_that_a_test_of_rules_writes_are_seen_as_recorded_ones_are() -> None:
+    """The same samples once through hot store and database, once in the notation of `rules test`."""
+    generator = random.Random(43)
+    spelled: dict[tuple[str, str], list[str]] = {}
+    for offset in range(20):
+        for tenant in TENANTS:
+            times = [generator.randrange(1, 9_000) for _ in range(generator.choice([0, 1, 4]))]
+            costs = [generator.randrange(1, 1_000) / 1_000 for _ in times]
+            for number, (ms, dollars) in enumerate(zip(times, costs, strict=True)):
+                own = {"processing_time_ms": float(ms), "estimated_cost": dollars, "model_used": "mini"}
+                send(interaction(offset * 10 + number, tenant, MINUTE + offset, handoff_triggered=False, **own))
+            for metric, values in {
+                "response_time": "|".join(map(str, times)),
+                'cost{model="mini"}': "|".join(map(str, costs)),
+                "interactions": str(len(times)),
+                "conversations": str(len(times)),
+            }.items():
+                spelled.setdefault((metric, tenant), []).append(values if times else "_")
+    roll_up((MINUTE + 21) * 60.0)
+    source = Source(
+        [
+            series(f'{name}{{tenant="{tenant}"{"," + rest if rest else "}"}', " ".join(values), MINUTE, Kind.HISTOGRAM, number)
+            for number, ((metric, tenant), values) in enumerate(spelled.items())
+            for name, _, rest in [metric.partition("{")]
+        ]
+    )
+    for given in (
+        *(
+            {"metric": "response_time", "statistic": name}
+            for name in ("p50", "p99", "mean", "min", "max", "sum", "count", "rate")
+        ),
+        {"metric": "cost", "statistic": "sum", "label_filter": {"model": "mini"}},
+        {"metric": "cost", "statistic": "forecast", "budget": "day"},
+        {"metric": "interactions", "statistic": "count"},
+        {"metric": "conversations", "statistic": "count"},
+        {"metric": "cost_per_conversation", "statistic": "ratio"},
+    ):
+        for scope in SCOPES:
+            rule = Rule(name="r", operator="gt", threshold=0.0, window=3, **given, **scope)
+            recorded, written = (list(swept.Sweep(rule, MINUTE, MINUTE + 20, own)) for own in (None, source))
+            for one, other in zip(recorded, written, strict=True):
+                assert one.tenants == other.tenants
+                np.testing.assert_array_equal(one.values, other.values)
+                np.testing.assert_array_equal(one.samples, other.samples)
+                np.testing.assert_array_equal(one.known, other.known)

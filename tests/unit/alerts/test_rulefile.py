@@ -97,7 +97,7 @@ def test_a_short_rule_is_written_short() -> None:
         ("label_filter: {model: 4}", "label_filter: a text, not 4"),
         ("label_filter: {model: gpt-4o}", "label_filter: response_time has no label model"),
         ("channels: mail", "channels: a list of names"),
-        ("channels: [1]", "channels: a list of names"),
+        ("channels: [1]", "channels: a text, not 1"),
         ("runbook: javascript:alert(1)", "runbook: "),
         ("message_template: '{password}'", "message_template: unknown placeholder password"),
         ("change_against: year", "change_against: "),
@@ -115,7 +115,7 @@ def test_everything_that_is_wrong_is_told_at_once() -> None:
     assert [line.split(": ")[0:2] for line in refused(f"{SLOW}  - name: fast\n  - 7\nrulez: []\n")] == [
         ["f.yaml", "there is no 'rulez' in a file of rules, only rules"],
         *[["f.yaml:7", "rule fast"]] * 4,
-        ["f.yaml:8", "a rule is a mapping, not 7"],
+        ["f.yaml:8", "this is a mapping, not 7"],
     ]
 
 

@@ -2,11 +2,21 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import yaml
 
 from apps.monitoring.alerts.rulefile.errors import RuleFileError
+
+
+def text_of(file: Path) -> str:
+    """The text of a file. Raises RuleFileError."""
+    try:
+        return file.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        reason = error.strerror if isinstance(error, OSError) else f"it is not UTF-8: {error}"
+        raise RuleFileError([f"{file}: this cannot be read: {reason}"]) from error
 
 
 def load(text: str, source: str) -> dict[str, Any]:

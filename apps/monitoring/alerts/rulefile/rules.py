@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
-from reprlib import Repr
 from types import MappingProxyType
 from typing import Any, Final
 
@@ -13,15 +11,13 @@ import yaml
 from django.core.exceptions import ValidationError
 
 from apps.monitoring.alerts.draft import check
-from apps.monitoring.alerts.rulefile import document
+from apps.monitoring.alerts.rulefile import document, typed
 from apps.monitoring.alerts.rulefile.errors import RuleFileError
 from apps.monitoring.core import duration
 from apps.monitoring.models import AlertRule
 
 _WIDTH: Final = 120
 _EXACT: Final = 2.0**53
-_SHOWN: Final = Repr()
-_SHOWN.maxlevel = 2
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,52 +39,6 @@ class _Key:
     write: Callable[[Any], Any] = lambda value: value
 
 
-def _text(value: object) -> str:
-    if not isinstance(value, str):
-        msg = f"a text, not {_SHOWN.repr(value)}: put it in quotes"
-        raise TypeError(msg)
-    return value
-
-
-def _flag(value: object) -> bool:
-    if not isinstance(value, bool):
-        msg = f"true or false, not {_SHOWN.repr(value)}"
-        raise TypeError(msg)
-    return value
-
-
-def _number(value: object) -> float:
-    if isinstance(value, str):
-        # YAML 1.1 takes 1e3 for a text.
-        value = float(value)
-    if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
-        msg = f"a finite number, not {_SHOWN.repr(value)}"
-        raise ValueError(msg)
-    return float(value)
-
-
-def _maybe_number(value: object) -> float | None:
-    return None if value is None else _number(value)
-
-
-def _whole(value: object) -> int:
-    if isinstance(value, bool) or not isinstance(value, int) or value < 0:
-        msg = f"a whole number of at least 0, not {_SHOWN.repr(value)}"
-        raise ValueError(msg)
-    return value
-
-
-def _minutes(value: object) -> int:
-    return duration.parse(value) if isinstance(value, str) else _whole(value)
-
-
-def _labels(value: object) -> dict[str, str]:
-    if not isinstance(value, dict):
-        msg = f"a mapping of texts, such as {{model: gpt-4o}}, not {_SHOWN.repr(value)}"
-        raise TypeError(msg)
-    return {_text(name): _text(label) for name, label in value.items()}
-
-
 def _plain(value: float | None) -> float | int | None:
     """5000 rather than 5000.0."""
     return int(value) if value is not None and value.is_integer() and abs(value) < _EXACT else value
@@ -96,28 +46,28 @@ def _plain(value: float | None) -> float | int | None:
 
 KEYS: Final[Mapping[str, _Key]] = MappingProxyType(
     {
-        "name": _Key("name", _text),
-        "description": _Key("description", _text),
-        "enabled": _Key("enabled", _flag),
-        "severity": _Key("severity", _text),
-        "metric": _Key("metric", _text),
-        "statistic": _Key("statistic", _text),
-        "operator": _Key("operator", _text),
-        "threshold": _Key("threshold", _number, _plain),
-        "recovery_threshold": _Key("recovery_threshold", _maybe_number, _plain),
-        "window": _Key("window_minutes", _minutes, duration.spell),
-        "change_against": _Key("change_against", _text),
-        "budget": _Key("budget", _text),
-        "for": _Key("for_minutes", _minutes, duration.spell),
-        "keep_firing_for": _Key("keep_firing_for_minutes", _minutes, duration.spell),
-        "min_samples": _Key("min_samples", _whole),
-        "no_data": _Key("no_data", _text),
-        "scope": _Key("scope", _text),
-        "tenant": _Key("tenant", _text),
-        "label_filter": _Key("label_filter", _labels),
-        "cooldown": _Key("cooldown_minutes", _minutes, duration.spell),
-        "message_template": _Key("message_template", _text),
-        "runbook": _Key("runbook_url", _text),
+        "name": _Key("name", typed.text),
+        "description": _Key("description", typed.text),
+        "enabled": _Key("enabled", typed.flag),
+        "severity": _Key("severity", typed.text),
+        "metric": _Key("metric", typed.text),
+        "statistic": _Key("statistic", typed.text),
+        "operator": _Key("operator", typed.text),
+        "threshold": _Key("threshold", typed.number, _plain),
+        "recovery_threshold": _Key("recovery_threshold", typed.maybe_number, _plain),
+        "window": _Key("window_minutes", typed.minutes, duration.spell),
+        "change_against": _Key("change_against", typed.text),
+        "budget": _Key("budget", typed.text),
+        "for": _Key("for_minutes", typed.minutes, duration.spell),
+        "keep_firing_for": _Key("keep_firing_for_minutes", typed.minutes, duration.spell),
+        "min_samples": _Key("min_samples", typed.whole),
+        "no_data": _Key("no_data", typed.text),
+        "scope": _Key("scope", typed.text),
+        "tenant": _Key("tenant", typed.text),
+        "label_filter": _Key("label_filter", typed.labels),
+        "cooldown": _Key("cooldown_minutes", typed.minutes, duration.spell),
+        "message_template": _Key("message_template", typed.text),
+        "runbook": _Key("runbook_url", typed.text),
     }
 )
 """Every key but ``channels``, in the order in which they are written."""
@@ -132,7 +82,7 @@ def read(text: str, source: str) -> list[Entry]:
     found = [f"{source}: there is no {name!r} in a file of rules, only rules" for name in value if name != "rules"]
     listed = value.get("rules")
     if not isinstance(listed, list):
-        raise RuleFileError([*found, f"{source}: rules is a list of rules, not {_SHOWN.repr(listed)}"])
+        raise RuleFileError([*found, f"{source}: rules is a list of rules, not {typed.short(listed)}"])
     entries: list[Entry] = []
     for line, one in zip(document.lines(text, "rules"), listed, strict=True):
         try:
@@ -172,28 +122,18 @@ def dump(value: object) -> str:
 
 
 def _entry(value: object, place: str) -> Entry:
-    if not isinstance(value, dict):
-        raise RuleFileError([f"{place}: a rule is a mapping, not {_SHOWN.repr(value)}"])
-    name = value.get("name")
+    name = value.get("name") if isinstance(value, dict) else None
     place = f"{place}: rule {name}" if isinstance(name, str) and name else place
-    unknown = [name for name in value if name not in KEYS and name != "channels"]
-    found = [f"{place}: {name}: there is no such key: {', '.join([*KEYS, 'channels'])}" for name in unknown]
-    found += [f"{place}: {name}: this is missing" for name in NEEDED if name not in value]
+    readers = {name: key.read for name, key in KEYS.items()}
+    said, found = typed.record(value, readers | {"channels": typed.texts}, NEEDED, place)
     rule = AlertRule()
-    for name, key in KEYS.items():
-        if name in value:
-            try:
-                setattr(rule, key.field, key.read(value[name]))
-            except (TypeError, ValueError, OverflowError) as error:
-                found.append(f"{place}: {name}: {error}")
-    channels = value.get("channels", [])
-    if not isinstance(channels, list) or not all(isinstance(channel, str) for channel in channels):
-        found.append(f"{place}: channels: a list of names, not {_SHOWN.repr(channels)}")
+    for key in said.keys() & KEYS.keys():
+        setattr(rule, KEYS[key].field, said[key])
     if not found:
-        found += _unsound(rule, place)
+        found = _unsound(rule, place)
     if found:
         raise RuleFileError(found)
-    return Entry(rule, tuple(sorted(set(channels))), place)
+    return Entry(rule, tuple(sorted(set(said.get("channels", ())))), place)
 
 
 def _unsound(rule: AlertRule, place: str) -> list[str]:
