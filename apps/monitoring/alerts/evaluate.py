@@ -124,7 +124,8 @@ def _apply(rule: AlertRule, definition: Rule, windows: Windows, minute: int, hel
         judged = end_all(states, "the rule was disabled", held)
     else:
         measured, expected = windows.measure(definition), expected_tenants(definition)
-        foreign = {tenant: states.pop(tenant) for tenant, row in rows.items() if _is_foreign(row, subject(definition))}
+        own = subject(definition)
+        foreign = {tenant: states.pop(tenant) for tenant, row in rows.items() if _is_foreign(row, own)}
         judged = judge_minute(definition, measured, states, expected, minute, held)
         # They are judged anew from the next minute on.
         judged = [one for one in judged if one.tenant not in foreign]

@@ -95,11 +95,12 @@ def _write_alerts(rule: AlertRule, moment: datetime, changes: Sequence[Change]) 
 
 
 def _write_states(rule: AlertRule, definition: Rule, minute: int, changes: Sequence[Change]) -> None:
+    own = subject(definition)
     kept: list[AlertState] = []
     idle: list[int] = []
     for change in changes:
         if not change.after.is_idle(minute, definition.cooldown):
-            kept.append(_row(rule, definition, change))
+            kept.append(_row(rule, own, change))
         elif change.row is not None:
             idle.append(change.row.pk)
     AlertState.objects.filter(pk__in=idle).delete()
@@ -111,7 +112,7 @@ def _write_states(rule: AlertRule, definition: Rule, minute: int, changes: Seque
     )
 
 
-def _row(rule: AlertRule, definition: Rule, change: Change) -> AlertState:
+def _row(rule: AlertRule, own: str, change: Change) -> AlertState:
     after = change.after
     return AlertState(
         rule=rule,
@@ -123,7 +124,7 @@ def _row(rule: AlertRule, definition: Rule, change: Change) -> AlertState:
         announced=after.announced,
         acknowledged=after.acknowledged,
         alert=change.alert,
-        subject=subject(definition),
+        subject=own,
     )
 
 
