@@ -1,13 +1,17 @@
-"""Which silences are in force, and what they hold back."""
+"""Which silences and mute windows are in force, and what they hold back."""
 
 from __future__ import annotations
 
+import logging
+from collections.abc import Iterator
 from datetime import datetime
 
 from apps.monitoring.core.clock import to_datetime
 from apps.monitoring.core.silences import Quiet, hold
-from apps.monitoring.models import AlertState, Silence
+from apps.monitoring.models import AlertState, MuteWindow, Silence
 from apps.monitoring.models.silence import SilenceState, whole_minute
+
+_log = logging.getLogger(__name__)
 
 
 def in_force(minute: int) -> list[Quiet]:
@@ -15,7 +19,15 @@ def in_force(minute: int) -> list[Quiet]:
     told = to_datetime(minute + 1)
     found = Silence.objects.filter(starts_at__lte=told, ends_at__gt=told).order_by("pk")
     quiets = (silence.definition().quiet(minute) for silence in found)
-    return [quiet for quiet in quiets if quiet is not None]
+    return [quiet for quiet in (*quiets, *_muted(minute)) if quiet is not None]
+
+
+def _muted(minute: int) -> Iterator[Quiet | None]:
+    for window in MuteWindow.objects.filter(enabled=True):
+        try:
+            yield window.definition().quiet(minute)
+        except Exception:  # such as a zone that an update of the database has dropped: people are told rather than not
+            _log.exception("mute window %s holds nothing back", window)
 
 
 def expire(silence: Silence, now: datetime) -> bool:

@@ -3,6 +3,7 @@
 from apps.monitoring.models.alert import Alert, AlertState, AlertTransition
 from apps.monitoring.models.channel import Channel
 from apps.monitoring.models.compaction import Compaction, RetentionFloor
+from apps.monitoring.models.mute import MuteWindow
 from apps.monitoring.models.notification import Notification
 from apps.monitoring.models.progress import EvaluationProgress, RollupBatch, ShardProgress, TaskRun
 from apps.monitoring.models.rule import AlertRule
@@ -20,6 +21,7 @@ __all__ = [
     "Compaction",
     "EvaluationProgress",
     "MetricSnapshot",
+    "MuteWindow",
     "Notification",
     "RetentionFloor",
     "RollupBatch",
