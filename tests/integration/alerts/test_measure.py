@@ -11,11 +11,12 @@ from typing import Any
 import pytest
 
 from apps.monitoring.alerts.measure import Windows
+from apps.monitoring.core.event import FIELDS
 from apps.monitoring.core.judging import NOTHING
-from apps.monitoring.core.rules import Rule, Scope
+from apps.monitoring.core.rules import MAX_WINDOW, Rule, Scope
 from apps.monitoring.ingest.buffer import Event
 from tests.integration.ingest.hot import MINUTE, interaction
-from tests.integration.rollup.stored import roll_up, send
+from tests.integration.rollup.stored import compact, roll_up, send
 from tests.unit.ingest.made import event
 
 pytestmark = pytest.mark.usefixtures("stores")
@@ -65,7 +66,8 @@ def made() -> list[Event]:
 def samples(events: list[Event]) -> dict[str, list[Sample]]:
     """The samples of each metric, read off the events by hand."""
     found: dict[str, list[Sample]] = defaultdict(list)
-    for kind, tenant, when, _, said in events:
+    for kind, tenant, when, _, _, *values in events:
+        said = dict(zip(FIELDS[kind], values, strict=True))
         at = tenant, int(when // 60)
         if kind == "agent_interaction":
             found["interactions"].append((*at, "", 1))
@@ -222,3 +224,63 @@ def test_the_metrics_of_the_users_own_are_measured_by_label() -> None:
     ]:
         ((rule, _), *_) = rules("user.carts", "count", 1, label)
         assert Windows(MINUTE).measure(rule).get("acme", NOTHING).value == count
+
+
+LONG = (59, 60, 61, 1_440, 7 * 1_440, MAX_WINDOW)
+LAST = MINUTE + 5 * 60 + 17  # not where an hour or a day ends
+
+
+def over_a_month() -> list[Event]:
+    """Something in every minute around the border of each window, and in between."""
+    generator = random.Random(47)
+    ages = {window + delta for window in LONG for delta in (-2, -1, 0, 1)} | {0} | set(generator.sample(range(MAX_WINDOW), 60))
+    return [
+        interaction(
+            generator.randrange(40),
+            generator.choice(TENANTS),
+            LAST - age,
+            agent_response=generator.choice(["yes", "yes", None]),
+            processing_time_ms=float(round(generator.lognormvariate(7, 1.5))),
+            model_used=generator.choice(["gpt-4o", "mini"]),
+            estimated_cost=generator.choice([None, generator.randrange(1_000) / 1_000]),
+            handoff_triggered=generator.random() < 0.3,
+            token_usage={"prompt_tokens": generator.randrange(500), "completion_tokens": 3},
+        )
+        for age in sorted(ages)
+        for _ in range(3)
+    ]
+
+
+@pytest.mark.parametrize("compacted", [False, True])
+def test_every_statistic_of_windows_up_to_thirty_days_is_that_of_the_samples(*, compacted: bool) -> None:
+    events = over_a_month()
+    send(*events)
+    roll_up((LAST + 2) * 60.0)
+    if compacted:
+        assert compact() > 30
+    found = samples(events)
+    windows = Windows(LAST)
+    for window in LONG:
+        for name in NUMBERS:
+            for metric, label in (("response_time", None), ("cost", {"model": "mini"})):
+                if metric == "cost" and name not in {"mean", "sum", "count", "rate"}:
+                    continue
+                for rule, tenants in rules(metric, name, window, label):
+                    seen = windows.measure(rule)
+                    for tenant in tenants:
+                        own = within(found[metric], tenant or None, window, LAST, next(iter((label or {}).values()), None))
+                        values = [value for *_, value in own]
+                        assert seen.get(tenant, NOTHING).value == near(statistic(name, values, window), name), (
+                            metric,
+                            name,
+                            window,
+                        )
+                        assert seen.get(tenant, NOTHING).samples == len(values)
+        for rule, tenants in rules("handoff_rate", "ratio", window):
+            seen = windows.measure(rule)
+            for tenant in tenants:
+                above, below = (
+                    {one[2] if tenant else (one[0], one[2]) for one in within(found[metric], tenant or None, window, LAST)}
+                    for metric in ("handoff_conversations", "conversations")
+                )
+                assert seen.get(tenant, NOTHING).value == (near(len(above) / len(below), "ratio") if below else None)
