@@ -106,7 +106,7 @@ class Quick:
         for name, place in plan.counts:
             amounts = event[place]
             for key, amount in amounts.items():
-                if key not in known or type(amount) is not int:
+                if known.get(key) != key or type(amount) is not int:
                     amounts = fields.counts(amounts, redactor)
                     break
             line[name] = amounts

@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Collection, Iterable
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Final
 
 import numpy as np
 from django.db import connection, transaction
-from django.db.backends.utils import CursorWrapper
 from django.utils import timezone
 
 from apps.monitoring.core import distinct, series
@@ -24,17 +22,12 @@ from apps.monitoring.rollup import copyformat, floors, partitions, periods, rete
 from apps.monitoring.rollup.columns import Columns, Spellings, columns_of
 from apps.monitoring.rollup.periods import Period
 from apps.monitoring.rollup.rows import Row, copy, copy_encoded
+from apps.monitoring.rollup.series_ids import SeriesIds
 
 _log = logging.getLogger(__name__)
 
-_MAX_CACHED: Final = 2_000_000
-
-Identity = tuple[str, str, str]
-"""Tenant, metric, labels as canonical JSON."""
-
 _spellings = Spellings()
-_series_ids: dict[tuple[str, str], int] = {}
-"""By tenant and the series as the hot store spells it."""
+_series_ids = SeriesIds()
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,7 +54,7 @@ def commit(shard: int, batch: Batch, chunks: Iterable[Chunk]) -> bool:
             floors.hold()
             if retention.destination(batch.minute) is not resolution:
                 continue  # the floor was moved in between
-            blocks = (_block(columns_of(chunk, _spellings)) for chunk in chunks)
+            blocks = (Block(columns, _series_ids.of(columns)) for columns in (columns_of(c, _spellings) for c in chunks))
             written = refused = 0
             if resolution is None:
                 refused = sum(block.ids.size for block in blocks)
@@ -102,7 +95,7 @@ def _write(shard: int, batch: Batch, blocks: Iterable[Block], resolution: Resolu
 
 def _unique(block: Block) -> Block:
     """One row a series: a counter and a sample of the user's own with one name are the same series."""
-    if np.unique(block.ids).size == block.ids.size:
+    if (np.diff(np.sort(block.ids)) > 0).all():
         return block
     cells = _cells([block])
     rows = list(cells.values())
@@ -111,7 +104,7 @@ def _unique(block: Block) -> Block:
         return np.array([value or 0 for value in values], dtype=np.int64)
 
     columns = Columns(
-        [], [],
+        [], integers([]), [], integers([]),
         integers(min(cell.count, MAX_INTEGER) for cell in rows),
         integers(cell.sum for cell in rows),
         np.array([cell.sum is not None for cell in rows], dtype=bool),
@@ -129,7 +122,7 @@ def _cells(blocks: Iterable[Block]) -> dict[int, Cell]:
     for block in blocks:
         columns = block.columns
         for row, number in enumerate(block.ids.tolist()):
-            metric, _ = series.decode(columns.names[row])
+            metric, _ = series.decode(columns.vocabulary[columns.names[row]])
             low, high = (int(side[row]) if columns.ranged[row] else None for side in (columns.minima, columns.maxima))
             total = int(columns.sums[row]) if columns.summed[row] else None
             cell = Cell.stored(metric.name, int(columns.counts[row]), total, low, high, columns.datas[row])
@@ -151,68 +144,9 @@ def advance(shard: int, until: int) -> None:
     ShardProgress.objects.update_or_create(shard=shard, defaults={"complete_until": to_datetime(until), "ticked_at": now})
 
 
-def _block(columns: Columns) -> Block:
-    """The columns with the numbers of their series."""
-    wanted = list(zip(columns.tenants, columns.names, strict=True))
-    try:
-        found = list(map(_series_ids.__getitem__, wanted))
-    except KeyError:
-        if len(_series_ids) > _MAX_CACHED:
-            _series_ids.clear()
-        _load([pair for pair in wanted if pair not in _series_ids])
-        found = list(map(_series_ids.__getitem__, wanted))
-    return Block(columns, np.array(found, dtype=np.int64))
-
-
-def _load(pairs: list[tuple[str, str]]) -> None:
-    """Remember the numbers of series, and make those that are new.
-
-    On a connection of its own: the other one is in the middle of a batch, which must not keep another shard waiting that
-    has the same new series of all tenants together, nor take back a number that is remembered here.
-    """
-    identities = [(tenant, *_identity(name)) for tenant, name in pairs]
-    aside = connection.copy()
-    try:
-        with aside.cursor() as cursor:
-            found = _find(cursor, identities)
-            missing = sorted(set(identities) - found.keys())
-            if missing:
-                cursor.execute(
-                    "INSERT INTO monitoring_series (tenant, metric, labels) "
-                    "SELECT * FROM unnest(%s::text[], %s::text[], %s::text[]) ON CONFLICT DO NOTHING",
-                    _columns(missing),
-                )
-                found |= _find(cursor, missing)
-    finally:
-        aside.close()
-    _series_ids.update(zip(pairs, map(found.__getitem__, identities), strict=True))
-
-
-def _find(cursor: CursorWrapper, identities: Collection[Identity]) -> dict[Identity, int]:
-    """The numbers of the series that are there. The limit has each looked up in the index, whatever is known of the table."""
-    cursor.execute(
-        "SELECT w.tenant, w.metric, w.labels, s.id "
-        "FROM unnest(%s::text[], %s::text[], %s::text[]) AS w(tenant, metric, labels) "
-        "CROSS JOIN LATERAL (SELECT id FROM monitoring_series s "
-        "WHERE (s.tenant, s.metric, s.labels) = (w.tenant, w.metric, w.labels) LIMIT 1) s",
-        _columns(identities),
-    )
-    return {(tenant, metric, labels): number for tenant, metric, labels, number in cursor.fetchall()}
-
-
-def _columns(identities: Collection[Identity]) -> list[list[str]]:
-    return [list(column) for column in zip(*identities, strict=True)]
-
-
-def _identity(name: str) -> tuple[str, str]:
-    """Metric and labels of a series as the hot store spells it."""
-    metric, values = series.decode(name)
-    return metric.name, series.labels_json(metric, values)
-
-
 def forget() -> None:
     """Forget the ids of series, after another database is used."""
-    _series_ids.clear()
+    _series_ids.forget()
 
 
 def _row(moment: datetime, shard: int, resolution: Resolution, number: int, cell: Cell) -> Row:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from array import array
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -31,9 +32,13 @@ _SAFE: Final = 2**62
 class Columns:
     """One entry a row. Where `summed` or `ranged` is false the numbers mean nothing and are stored as NULL."""
 
-    tenants: list[str]
-    names: list[str]
-    """The series as the hot store spells it (`core.series.encode`)."""
+    tenants: Sequence[str]
+    owners: Integers
+    """The row's tenant, by its place in `tenants`."""
+    vocabulary: list[str]
+    """Series as the hot store spells them (`core.series.encode`)."""
+    names: Integers
+    """The row's series, by its place in `vocabulary`."""
     counts: Integers
     sums: Integers
     summed: Flags
@@ -58,7 +63,7 @@ class Spellings:
     def lookup(self, fields: list[str]) -> tuple[Integers, Integers]:
         """Number of the series in `names` and part of each field; -1 for a metric that this version does not know.
 
-        Numbers hold until the next call.
+        Numbers hold as long as `names` is the same list: one that has grown too long is replaced.
         """
         try:
             codes = list(map(self._codes.__getitem__, fields))
@@ -84,11 +89,15 @@ class Spellings:
             # Written by a newer version beside this one: what it means is not known here.
             _log.warning("a field of an unknown metric is left out: %r", field)
             return _UNKNOWN
+        return self.number(name), place
+
+    def number(self, name: str) -> int:
+        """The number of a series."""
         number = self._numbers.get(name)
         if number is None:
             number = self._numbers[name] = len(self.names)
             self.names.append(name)
-        return number, place
+        return number
 
 
 def columns_of(chunk: Chunk, spellings: Spellings) -> Columns:
@@ -113,9 +122,10 @@ def columns_of(chunk: Chunk, spellings: Spellings) -> Columns:
     buckets = parts >= _BUCKETS
     if buckets.any():
         _histograms(row[buckets], parts[buckets] - _BUCKETS + histogram.ZERO, values[buckets], counts, datas)
-    tenants = [chunk.tenants[owner] for owner in owners[first].tolist()]
-    names = [spellings.names[number] for number in numbers[first].tolist()]
-    return _with_sketches(Columns(tenants, names, counts, sums, summed, minima, maxima, ranged, datas), chunk)
+    columns = Columns(
+        chunk.tenants, owners[first], spellings.names, numbers[first], counts, sums, summed, minima, maxima, ranged, datas
+    )
+    return _with_sketches(columns, chunk, spellings)
 
 
 def _scattered(row: Integers, values: Integers, chosen: Flags, rows: int) -> tuple[Integers, Flags]:
@@ -141,25 +151,28 @@ def _histograms(row: Integers, buckets: Integers, values: Integers, counts: Inte
         datas[at] = data
 
 
-def _with_sketches(columns: Columns, chunk: Chunk) -> Columns:
+def _with_sketches(columns: Columns, chunk: Chunk, spellings: Spellings) -> Columns:
     """The columns and one row for each set of a tenant."""
     found = [
-        (tenant, code, sketch)
-        for code, sets in chunk.sets.items()
-        for tenant, sketch in zip(chunk.tenants, distinct.encodes(sets.members, sets.lengths), strict=True)
+        (owner, number, sketch)
+        for number, sets in ((spellings.number(code), sets) for code, sets in chunk.sets.items())
+        for owner, sketch in enumerate(distinct.encodes(sets.members, sets.lengths))
         if sketch is not None
     ]
     if not found:
         return columns
+    owners, names, sketches = zip(*found, strict=True)
     none, nothing = np.zeros(len(found), dtype=np.int64), np.zeros(len(found), dtype=bool)
     return Columns(
-        columns.tenants + [tenant for tenant, _, _ in found],
-        columns.names + [code for _, code, _ in found],
-        np.concatenate([columns.counts, np.array([distinct.count(sketch) for _, _, sketch in found], dtype=np.int64)]),
+        columns.tenants,
+        np.concatenate([columns.owners, np.array(owners, dtype=np.int64)]),
+        columns.vocabulary,
+        np.concatenate([columns.names, np.array(names, dtype=np.int64)]),
+        np.concatenate([columns.counts, np.array(list(map(distinct.count, sketches)), dtype=np.int64)]),
         np.concatenate([columns.sums, none]),
         np.concatenate([columns.summed, nothing]),
         np.concatenate([columns.minima, none]),
         np.concatenate([columns.maxima, none]),
         np.concatenate([columns.ranged, nothing]),
-        columns.datas + [sketch for _, _, sketch in found],
+        [*columns.datas, *sketches],
     )

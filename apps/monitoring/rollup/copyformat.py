@@ -34,12 +34,13 @@ def encode(columns: Columns, ids: Integers, moment: datetime, resolution: int, p
     The order is that of the table's key: rows are appended to its index, whose pages are left full.
     """
     with_data = np.array([data is not None for data in columns.datas], dtype=bool)
+    datas = np.array([data or b"" for data in columns.datas], dtype=object)
     known: dict[str, int | Integers] = {
         "ts": (moment - _EPOCH) // timedelta(microseconds=1),
         "resolution": resolution,
         "part": part,
     }
-    encoded = [b""] * ids.size
+    encoded = np.empty(ids.size, dtype=object)
     for summed, ranged, has_data in product((False, True), repeat=3):
         chosen = np.flatnonzero((columns.summed == summed) & (columns.ranged == ranged) & (with_data == has_data))
         if not chosen.size:
@@ -50,12 +51,10 @@ def encode(columns: Columns, ids: Integers, moment: datetime, resolution: int, p
         if ranged:
             given |= {"min": columns.minima[chosen], "max": columns.maxima[chosen]}
         rows = _rows(given, chosen.size)
-        datas = [columns.datas[row] or b"" for row in chosen.tolist()] if has_data else [b""] * chosen.size
-        rows["data size"] = list(map(len, datas)) if has_data else _NULL
-        spelled, width = rows.tobytes(), rows.dtype.itemsize
-        for at, (row, data) in enumerate(zip(chosen.tolist(), datas, strict=True)):
-            encoded[row] = spelled[at * width : (at + 1) * width] + data
-    return [encoded[row] for row in np.argsort(ids).tolist()]
+        rows["data size"] = list(map(len, datas[chosen])) if has_data else _NULL
+        spelled = rows.view(f"V{rows.dtype.itemsize}").astype(object)
+        encoded[chosen] = spelled + datas[chosen] if has_data else spelled
+    return encoded[np.argsort(ids)].tolist()
 
 
 def _rows(given: Mapping[str, int | Integers], count: int) -> npt.NDArray[np.void]:

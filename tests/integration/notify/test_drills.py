@@ -6,6 +6,7 @@ import os
 import random
 import subprocess
 import sys
+import tempfile
 from collections import Counter
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -192,14 +193,14 @@ class TestADatabaseThatCrashes:
     """Its own, so that no other test notices."""
 
     @pytest.fixture
-    def postgres(self, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Postgres]:
-        state = tmp_path_factory.mktemp("postgres")
-        for folder in (state, *state.parents[:2]):
-            folder.chmod(0o755)  # the server runs as another user when the tests run as root
-        server = Postgres(state)
-        server.start()
-        yield server
-        server.stop()
+    def postgres(self) -> Iterator[Postgres]:
+        # Not below pytest's folder: each run that begins closes it to others, and the server may run as another user.
+        with tempfile.TemporaryDirectory(prefix="agentmon-tests-") as folder:
+            Path(folder).chmod(0o755)
+            server = Postgres(Path(folder))
+            server.start()
+            yield server
+            server.stop()
 
     def test_between_sending_and_recording_sends_again_under_the_same_id(self, postgres: Postgres, receiver: Receiver) -> None:
         python(postgres, "from django.core.management import call_command\ncall_command('migrate', verbosity=0)")

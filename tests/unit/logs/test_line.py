@@ -69,6 +69,13 @@ def test_usual_events_go_the_quick_way(event_type: str) -> None:
     assert Quick(Redactor()).line(event(event_type, **usual, **CORRELATION), WHEN) is not None
 
 
+def test_a_name_of_a_count_is_redacted_each_time() -> None:
+    render = Renderer(Redactor(), FORMATS["json"])
+    for _ in range(3):
+        said = json.loads(render(event("context_building", components={"mia@example.com": 1})))
+        assert said["components"] == {"[email]": 1}
+
+
 def test_a_line_in_full() -> None:
     assert line(event(**CORRELATION)) == {
         "timestamp": "2026-01-05T09:30:00.123456Z",

@@ -58,8 +58,9 @@ def chunk(held: Sequence[Held]) -> Chunk:
 def by_columns(held: Sequence[Held], spellings: Spellings) -> dict[tuple[str, SeriesKey], tuple[object, ...]]:
     columns = columns_of(chunk(held), spellings)
     found = {}
-    for row, (tenant, name) in enumerate(zip(columns.tenants, columns.names, strict=True)):
-        metric, values = series.decode(name)
+    for row, (owner, name) in enumerate(zip(columns.owners.tolist(), columns.names.tolist(), strict=True)):
+        tenant = columns.tenants[owner]
+        metric, values = series.decode(columns.vocabulary[name])
         low, high = (int(side[row]) if columns.ranged[row] else None for side in (columns.minima, columns.maxima))
         total = int(columns.sums[row]) if columns.summed[row] else None
         found[tenant, SeriesKey(metric.name, values)] = (int(columns.counts[row]), total, low, high, columns.datas[row])

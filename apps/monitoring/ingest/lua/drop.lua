@@ -6,12 +6,16 @@
 -- so whatever is left by a crash is found again.
 local batch = ARGV[1] .. ARGV[2]
 local tenants = redis.call('SMEMBERS', batch)
+local keys = {}
 for _, tenant in ipairs(tenants) do
-  redis.call('UNLINK', batch .. ':f:' .. tenant)
+  keys[#keys + 1] = batch .. ':f:' .. tenant
   for i = 3, #ARGV do
-    redis.call('UNLINK', batch .. ':d:' .. ARGV[i] .. ':' .. tenant)
+    keys[#keys + 1] = batch .. ':d:' .. ARGV[i] .. ':' .. tenant
   end
 end
-redis.call('UNLINK', batch)
+keys[#keys + 1] = batch
+for first = 1, #keys, 1000 do
+  redis.call('UNLINK', unpack(keys, first, math.min(first + 999, #keys)))
+end
 redis.call('HDEL', KEYS[1], ARGV[2])
 return #tenants
