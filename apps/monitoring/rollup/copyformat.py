@@ -54,7 +54,8 @@ def encode(columns: Columns, ids: Integers, moment: datetime, resolution: int, p
         rows["data size"] = list(map(len, datas[chosen])) if has_data else _NULL
         spelled = rows.view(f"V{rows.dtype.itemsize}").astype(object)
         encoded[chosen] = spelled + datas[chosen] if has_data else spelled
-    return encoded[np.argsort(ids)].tolist()
+    ordered: list[bytes] = encoded[np.argsort(ids)].tolist()
+    return ordered
 
 
 def _rows(given: Mapping[str, int | Integers], count: int) -> npt.NDArray[np.void]:
