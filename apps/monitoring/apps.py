@@ -20,8 +20,9 @@ class MonitoringConfig(AppConfig):
     default_auto_field = "django.db.models.BigAutoField"
 
     def ready(self) -> None:
-        """Begin to watch for the end of the process, and of rules."""
+        """Begin to watch for the end of the process and of rules, and for edits."""
         pre_delete.connect(_before_delete, sender="monitoring.AlertRule")
+        _watch_edits()
         if conf().flush_on_sigterm:
             endings.watch_sigterm()
 
@@ -31,3 +32,10 @@ def _before_delete(instance: Any, **_: object) -> None:
     from apps.monitoring.alerts.deletion import before_delete
 
     before_delete(instance)
+
+
+def _watch_edits() -> None:
+    # Late, for the same reason.
+    from apps.monitoring.audit import entries
+
+    entries.watch()

@@ -16,6 +16,7 @@ from django.template.loader import render_to_string
 from django.utils import timezone
 from django.utils.html import format_html, format_html_join
 
+from apps.monitoring.admin.audit import AuditedAdmin
 from apps.monitoring.models import Channel, Notification
 from apps.monitoring.models.encrypted import SecretUnreadableError
 from apps.monitoring.notify import channels, circuit, outbox
@@ -86,7 +87,7 @@ class ChannelForm(forms.ModelForm):  # type: ignore[type-arg]
 
 
 @admin.register(Channel)
-class ChannelAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
+class ChannelAdmin(AuditedAdmin):
     """Where notifications go, and whether they arrive."""
 
     form = ChannelForm

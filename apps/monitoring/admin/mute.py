@@ -10,6 +10,7 @@ from django import forms
 from django.contrib import admin
 from django.utils import timezone
 
+from apps.monitoring.admin.audit import AuditedAdmin
 from apps.monitoring.admin.matchers import MatchersForm
 from apps.monitoring.models import MuteWindow
 from apps.monitoring.models.mute import Weekday, every_day, own_zone
@@ -34,7 +35,7 @@ class MuteWindowForm(MatchersForm):
 
 
 @admin.register(MuteWindow)
-class MuteWindowAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
+class MuteWindowAdmin(AuditedAdmin):
     """Which, when, and whether now."""
 
     form = MuteWindowForm

@@ -10,8 +10,8 @@ from django.core.exceptions import ValidationError
 from django.db.models import Count, ManyToManyField, Q, QuerySet
 from django.forms import ModelMultipleChoiceField
 from django.http import HttpRequest
-from django.utils import timezone
 
+from apps.monitoring.admin.audit import AuditedAdmin
 from apps.monitoring.core import rules
 from apps.monitoring.models import AlertRule, Channel
 
@@ -28,7 +28,7 @@ class AlertRuleForm(forms.ModelForm):  # type: ignore[type-arg]
 
 
 @admin.register(AlertRule)
-class AlertRuleAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
+class AlertRuleAdmin(AuditedAdmin):
     """Thresholds and everything around them."""
 
     form = AlertRuleForm
@@ -97,6 +97,7 @@ class AlertRuleAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
     def _switch(self, request: HttpRequest, rule: AlertRule, *, on: bool) -> None:
         if rule.enabled == on:
             return
-        AlertRule.objects.filter(pk=rule.pk).update(enabled=on, updated_at=timezone.now())
+        rule.enabled = on
+        rule.save(update_fields=["enabled", "updated_at"])
         self.log_change(request, rule, "Enabled." if on else "Disabled.")
         self.message_user(request, f"{rule} is {'enabled' if on else 'disabled'}.", messages.SUCCESS)

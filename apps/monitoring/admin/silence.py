@@ -14,6 +14,7 @@ from django.urls import URLPattern, path, reverse
 from django.utils import timezone
 from django.views.decorators.http import require_POST
 
+from apps.monitoring.admin.audit import AuditedAdmin
 from apps.monitoring.admin.matchers import MatchersForm
 from apps.monitoring.alerts.silences import expire, firing_under
 from apps.monitoring.models import Alert, Silence
@@ -51,7 +52,7 @@ class ByState(admin.SimpleListFilter):
 
 
 @admin.register(Silence)
-class SilenceAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
+class SilenceAdmin(AuditedAdmin):
     """What is held back, since when, until when, by whom and why."""
 
     form = MatchersForm

@@ -12,6 +12,7 @@ from rest_framework.authentication import BaseAuthentication, get_authorization_
 from rest_framework.exceptions import AuthenticationFailed
 from rest_framework.request import Request
 
+from apps.monitoring.audit import actor
 from apps.monitoring.models import ApiToken
 
 _TOUCH: Final = timedelta(minutes=1)
@@ -33,6 +34,7 @@ class TokenAuthentication(BaseAuthentication):
         now = timezone.now()
         if token.last_used_at is None or token.last_used_at < now - _TOUCH:
             ApiToken.objects.filter(pk=token.pk).update(last_used_at=now)
+        actor.be(f"token {token.name}")
         return AnonymousUser(), token
 
     def authenticate_header(self, request: Request) -> str:  # noqa: ARG002 - the framework's signature

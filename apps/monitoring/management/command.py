@@ -12,6 +12,7 @@ from django.core.exceptions import ValidationError
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 from django.db import DatabaseError, ProgrammingError
 
+from apps.monitoring.audit.actor import acting
 from apps.monitoring.query.errors import QueryError
 from apps.monitoring.replay.recording import RecordingError
 
@@ -28,7 +29,8 @@ class MonitoringCommand(BaseCommand):
     def handle(self, *_: Any, **options: Any) -> None:
         """Run; whatever a person can mend becomes one line on stderr and exit code 1."""
         try:
-            result = self.run(**options)
+            with acting(f"manage.py {type(self).__module__.rpartition('.')[2]}"):
+                result = self.run(**options)
         except (QueryError, RecordingError) as error:
             raise CommandError(str(error)) from error
         except ValidationError as error:

@@ -1,6 +1,7 @@
 """The tables: what is stored, nothing of how it is computed."""
 
 from apps.monitoring.models.alert import Alert, AlertState, AlertTransition
+from apps.monitoring.models.audit import AuditEntry
 from apps.monitoring.models.channel import Channel
 from apps.monitoring.models.compaction import Compaction, RetentionFloor
 from apps.monitoring.models.mute import MuteWindow
@@ -17,6 +18,7 @@ __all__ = [
     "AlertState",
     "AlertTransition",
     "ApiToken",
+    "AuditEntry",
     "Channel",
     "Compaction",
     "EvaluationProgress",

@@ -5,6 +5,7 @@ from __future__ import annotations
 from django.core.exceptions import ValidationError
 from django.db import models
 
+from apps.monitoring.models.audit import Audited
 from apps.monitoring.models.encrypted import EncryptedJSONField
 
 
@@ -16,7 +17,7 @@ class WithoutSecrets(models.Manager["Channel"]):
         return super().get_queryset().defer("secrets")
 
 
-class Channel(models.Model):
+class Channel(Audited):
     """One way out. ``config`` is shown and edited; ``secrets`` is encrypted at rest and never shown again."""
 
     name = models.SlugField(max_length=100, unique=True)

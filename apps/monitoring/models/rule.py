@@ -12,6 +12,7 @@ from django.db import models
 from apps.monitoring.conf import conf
 from apps.monitoring.core import rules
 from apps.monitoring.core.period import Period
+from apps.monitoring.models.audit import Audited
 from apps.monitoring.models.channel import Channel
 from apps.monitoring.models.snapshot import TENANT_MAX_LENGTH
 
@@ -20,7 +21,7 @@ def _choices(values: type[StrEnum]) -> list[tuple[str, str]]:
     return [(value.value, value.value.replace("_", " ")) for value in values]
 
 
-class AlertRule(models.Model):
+class AlertRule(Audited):
     """A condition on a metric over a window. Saved means validated: `clean` refuses what cannot work."""
 
     name = models.SlugField(max_length=100, unique=True)

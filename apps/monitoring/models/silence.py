@@ -14,6 +14,7 @@ from django.utils import timezone
 from apps.monitoring.core import silences
 from apps.monitoring.core.clock import to_minute
 from apps.monitoring.core.rules import Severity
+from apps.monitoring.models.audit import Audited
 from apps.monitoring.models.snapshot import TENANT_MAX_LENGTH
 
 LASTS: Final = timedelta(hours=2)
@@ -21,7 +22,7 @@ LASTS: Final = timedelta(hours=2)
 _RULE_MAX_LENGTH: Final = 100
 
 
-class Matched(models.Model):
+class Matched(Audited):
     """Which notifications are meant, by rule, tenant and severity."""
 
     rules = ArrayField(
