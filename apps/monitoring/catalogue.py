@@ -149,6 +149,50 @@ _METRICS: Final = (
     Metric("label_overflow", "o", Kind.COUNTER, EACH, "Label values counted under `other`, by metric.", ("metric",)),
 )
 
+MONITOR_EVENTS: Final[Mapping[str, str]] = MappingProxyType(
+    {
+        "merged_by_caller": "The queue of events was full, and a caller merged its own event.",
+        "thread_errors": "The monitoring thread met an error and went on, or could not be started.",
+        "flushes_failed_connection": "The hot store was not reached; what waits is sent again, as after each failure.",
+        "flushes_failed_timeout": "The hot store did not answer in time.",
+        "flushes_failed_loading": "The hot store was reading its file after a start.",
+        "flushes_failed_busy": "The hot store was held up by a long script.",
+        "flushes_failed_read_only": "The hot store was a replica.",
+        "flushes_failed_out_of_memory": "The hot store had reached its `maxmemory`.",
+        "flushes_failed_cannot_save": "The hot store could not write its file and took no writes.",
+        "flushes_failed_no_replicas": "The hot store had fewer replicas than it must have.",
+        "flushes_failed_no_script": "The hot store had forgotten a script twice in a row.",
+        "flushes_failed_not_allowed": "The hot store refused the user, the password or the command.",
+        "flushes_failed_cluster": "A part of the cluster was down or moving.",
+        "flushes_failed_other": "The hot store failed in a way that passes and has no name here.",
+        "flushes_repeated": "A flush was sent again that had been applied: its answer had been lost. Counted once.",
+        "flushes_refused": "The hot store refused a flush for good; its records are lost.",
+        "minutes_dropped": "A minute was given up because what waited for the hot store had reached its bound.",
+        "log_lines_dropped": "A log line was left out because the queue of lines was full.",
+        "log_lines_failed": "A log line could not be made or written.",
+        "log_writes_retried": "Log lines could not be written and were tried again.",
+        "rows_older_than_retention": "A record was older than anything that is kept.",
+        "compaction_mismatches": "A compacted row was not the sum of its parts and was made anew.",
+        "delivery_tasks_refused": "The broker did not take the task of a delivery; the next sweep delivers.",
+        "notifications_delivered": "A notification was delivered.",
+        "notifications_retried": "A delivery failed and will be tried again.",
+        "notifications_given_up": "A delivery failed for good; it can be sent again from the admin.",
+        "notifications_to_fallback": "A notification went to the fallback of its channel.",
+    }
+)
+"""What `monitor_events` counts, by the value of its label."""
+LOSSES: Final = frozenset(
+    {
+        "minutes_dropped",
+        "flushes_refused",
+        "log_lines_dropped",
+        "log_lines_failed",
+        "rows_older_than_retention",
+        "compaction_mismatches",
+    }
+)
+"""Those after which something is missing, or was wrong."""
+
 _RATIOS: Final = (
     Ratio(
         "cost_per_conversation", "cost", "conversations", "interactions", DOLLARS,

@@ -23,8 +23,8 @@ class Conf:
     """Seconds between two flushes."""
     queue_size: int = 20_000
     """Events waiting to be merged; beyond it the caller merges its own."""
-    max_pending_series: int = 2_000_000
-    """Merged series kept while the hot store is away; beyond it the oldest minutes are dropped and counted."""
+    max_pending_bytes: int = 250_000_000
+    """Memory for what was merged while the hot store is away; beyond it the oldest minutes are dropped and counted."""
     flush_on_sigterm: bool = True
     """Whether SIGTERM, where nobody else handles it, first sends what was recorded."""
     label_cap: int = 100
@@ -52,6 +52,8 @@ class Conf:
     log_path: str = "-"
     log_queue_size: int = 20_000
     """Lines waiting to be written; beyond it they are dropped and counted."""
+    log_queue_bytes: int = 64_000_000
+    """Memory for the texts of those lines; beyond it they are dropped and counted."""
     content_mode: str = "redacted"
     redaction_patterns: Sequence[str] = ()
     """The user's own regular expressions of what is redacted."""

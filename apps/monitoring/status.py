@@ -12,6 +12,7 @@ import redis
 from django.db import DatabaseError, ProgrammingError
 from django.db.models import Count, Min
 
+from apps.monitoring.catalogue import LOSSES
 from apps.monitoring.conf import conf
 from apps.monitoring.core.clock import isoformat, minute_of, to_datetime
 from apps.monitoring.core.resolution import Resolution
@@ -28,16 +29,6 @@ _TICKS: Final = MappingProxyType({"compaction": timedelta(minutes=20), "maintena
 """The same for the tasks that run less often."""
 MAX_UNDELIVERED: Final = timedelta(minutes=15)
 """How long a notification may wait."""
-_LOST: Final = frozenset(
-    {
-        "minutes_dropped",
-        "flushes_refused",
-        "log_lines_dropped",
-        "log_lines_failed",
-        "rows_older_than_retention",
-        "compaction_mismatches",
-    }
-)
 
 
 @dataclass(slots=True)
@@ -202,5 +193,5 @@ def _look_at_losses(found: Status, now: datetime) -> None:
     events = {key.values[0]: cell.count for key, cell in cells.items() if key.metric == "monitor_events"}
     refused = {key.values[0]: cell.count for key, cell in cells.items() if key.metric == "refused_values"}
     found.details["last_24h"] = {"monitor_events": events, "refused_values": refused}
-    for name in sorted(_LOST & events.keys()):
+    for name in sorted(LOSSES & events.keys()):
         found.fail("losses", f"{name} in the last 24 h: {events[name]}")

@@ -31,6 +31,12 @@ def threads(_: Servers) -> Rows:
     return threads.measure()
 
 
+def outage(_: Servers) -> Rows:
+    from tests.bench import outage
+
+    return outage.measure()
+
+
 def rollup(_: Servers) -> Rows:
     from tests.bench import rollup
 
@@ -64,6 +70,7 @@ def percentiles(_: Servers) -> Rows:
 BENCHMARKS: Mapping[str, tuple[str, Callable[[Servers], Rows]]] = {
     "recording": ("what one interaction costs", recording),
     "threads": ("how long the slowest calls take when many threads record", threads),
+    "outage": ("how much memory an hour without the hot store takes", outage),
     "rollup": ("how fast a minute is rolled up, beside a bare COPY of its rows", rollup),
     "storage": ("how many bytes a snapshot row takes", storage),
     "compaction": ("how fast an hour of minutes becomes an hour", compaction),

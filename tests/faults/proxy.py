@@ -23,7 +23,7 @@ class Proxy:
     """
 
     def __init__(self, target: int, seed: int = 0) -> None:
-        self._target = target
+        self.target = target
         self._random = random.Random(seed)
         self._listener = socket.create_server(("127.0.0.1", 0))
         self.port: int = self._listener.getsockname()[1]
@@ -62,7 +62,11 @@ class Proxy:
             if self.down:
                 _close(client)
                 continue
-            server = socket.create_connection(("127.0.0.1", self._target))
+            try:
+                server = socket.create_connection(("127.0.0.1", self.target))
+            except OSError:
+                _close(client)
+                continue
             with self._lock:
                 self._open |= {client, server}
             for source, sink, cut in ((client, server, "cut_request"), (server, client, "cut_answer")):

@@ -134,7 +134,8 @@ def test_every_task_is_counted_when_a_worker_is_asked_to_end(
         send = [sys.executable, "-c", f"from {SITE} import turn\nfor _ in range({REQUESTS}): turn.delay()"]
         subprocess.run(send, cwd=ROOT, env=environment(CELERY_BROKER_URL=broker), check=True)
         queue = redis.Redis.from_url(broker)
-        eventually("the queue is empty", lambda: not queue.llen("agent"), 60)
+        # What is fetched and not begun would go back to the broker.
+        eventually("every task is begun", lambda: not queue.llen("agent") and not queue.hlen("unacked"), 60)
         running.terminate()
         running.wait(60)
     assert interactions(store, "acme") == REQUESTS, (tmp_path / "log").read_text()[-3_000:]

@@ -13,4 +13,8 @@ os.environ["MONITORING_READ_CACHE_SECONDS"] = "0"
 
 
 def pytest_unconfigure() -> None:
+    # What the tests recorded need not be sent when the process ends, and nobody is there to take it.
+    from apps.monitoring.ingest import recorder
+
+    recorder._begin_anew()
     servers.stop()

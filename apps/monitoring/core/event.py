@@ -57,6 +57,15 @@ FIELDS: Final[Mapping[str, tuple[str, ...]]] = MappingProxyType(
     }
 )
 
+_WRITTEN_BY_PEOPLE: Final = frozenset({"customer_message", "agent_response", "query", "reason", "handoff_reason"})
+TEXTS: Final[Mapping[str, tuple[int, ...]]] = MappingProxyType(
+    {
+        kind: tuple(HEAD + number for number, field in enumerate(fields) if field in _WRITTEN_BY_PEOPLE)
+        for kind, fields in FIELDS.items()
+    }
+)
+"""Where the fields lie that may be long."""
+
 
 def position(event_type: str, field: str) -> int:
     """Where a field of a type lies in the list."""

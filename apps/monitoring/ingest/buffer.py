@@ -19,6 +19,8 @@ Slots = dict[tuple[int, str], Slot]
 """By minute and tenant."""
 
 _MAX_TALLIES: Final = 20_000
+_MAX_REMEMBERED: Final = 300_000
+"""Spellings and conversations of all tenants, some 50 MB; then they are worked out anew as they come."""
 
 
 class Buffer:
@@ -44,7 +46,9 @@ class Buffer:
                 when, refused = handed_over, None
                 if timestamp is not None:
                     when, refused = _moment(timestamp, handed_over)
-                tally = tallies.get(tenant) or self._tally(tenant)
+                tally = tallies.get(tenant)
+                if tally is None:
+                    tally = self._tally(tenant)
                 key = (int(when // SECONDS), tenant)
                 slot = slots.get(key)
                 if slot is None:
@@ -73,6 +77,8 @@ class Buffer:
         """Everything merged so far; the buffer is empty after."""
         with self._lock:
             slots, self._slots = self._slots, {}
+            if sum(map(len, self._tallies.values())) > _MAX_REMEMBERED:
+                self._tallies.clear()
             return slots
 
 

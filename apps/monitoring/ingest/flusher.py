@@ -7,7 +7,7 @@ import threading
 import time
 import uuid
 from collections import Counter
-from collections.abc import Container
+from collections.abc import Container, Mapping
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -18,10 +18,12 @@ from apps.monitoring.catalogue import BY_CODE, METRICS
 from apps.monitoring.core import series
 from apps.monitoring.core.clock import minute_of
 from apps.monitoring.core.series import GLOBAL
-from apps.monitoring.ingest.buffer import Buffer, Slots
-from apps.monitoring.ingest.hotstore import HotStore, Record, shard_of
+from apps.monitoring.ingest.buffer import Buffer
+from apps.monitoring.ingest.failure import is_final, pause, reason
+from apps.monitoring.ingest.hotstore import HotStore, shard_of
 from apps.monitoring.ingest.labels import LabelCaps, overflowed
 from apps.monitoring.ingest.slot import Slot
+from apps.monitoring.ingest.waiting import Record, Waiting
 
 _log = logging.getLogger(__name__)
 
@@ -30,20 +32,8 @@ _CHUNK: Final = 4_000
 
 _MAX_RENAMED: Final = 20_000
 
-_TEMPORARY: Final = ("BUSY", "MISCONF", "NOREPLICAS", "LOADING", "Script attempted to execute a write command while")
-"""Errors of the server that pass or that ops mend and for which the client library has no class of its own.
-
-The last: a cluster that is down and lets readers in refuses the first write of a script."""
-
-
-def _is_final(error: object) -> bool:
-    """Whether sending the same again is useless.
-
-    The library gives every known error a class (out of memory, read-only replica, no such script, wrong password,
-    cluster moving) and takes the code off its text; all of those pass, and what was refused is kept. What stays a plain
-    ResponseError is the script's own failure: a key of another type, a syntax it does not know.
-    """
-    return type(error) is redis.ResponseError and not str(error).startswith(_TEMPORARY)
+FAILED: Final = "flushes_failed_"
+"""A failed flush is counted under this and the reason."""
 
 
 @dataclass(slots=True)
@@ -52,7 +42,7 @@ class _Shard:
 
     sequence: int = 0
     in_flight: list[Record] = field(default_factory=list)
-    waiting: Slots = field(default_factory=dict)
+    waiting: Waiting = field(default_factory=Waiting)
 
 
 class Flusher:
@@ -70,6 +60,7 @@ class Flusher:
         self._writer = uuid.uuid4().hex
         self._shards: dict[int, _Shard] = {}
         self._away_since: float | None = None
+        self._failures = 0
         self._global_caps = LabelCaps(buffer.caps.cap)
         self._renamed: dict[str, str] = {}
         self.counters: Counter[str] = Counter()
@@ -79,29 +70,35 @@ class Flusher:
         """Send everything; True when the hot store has confirmed all of it. Never raises."""
         with self._lock:
             self._collect()
-            try:
-                self._send()
-            except (redis.RedisError, OSError) as error:
-                self._note_away(error)
+            failure = self._send()
+            if failure is not None:
+                self._note_away(failure)
                 self._shed()
                 return False
             self._note_back()
             return not any(shard.in_flight or shard.waiting for shard in self._shards.values())
 
+    def pause(self) -> float:
+        """Seconds to leave the hot store alone after a failure; 0 when the last flush was taken."""
+        return pause(self._failures)
+
+    def pending_bytes(self) -> int:
+        """The memory of what waits for the hot store, as far as one can reckon."""
+        return sum(shard.waiting.size() for shard in self._shards.values())
+
     def _collect(self) -> None:
         """Move the buffer's slots to their shards, and add each shard's part of all tenants together."""
+        together: dict[tuple[int, int], Slot] = {}
         for (minute, tenant), slot in self._buffer.take().items():
-            waiting = self._shards.setdefault(shard_of(tenant, self._store.shards), _Shard()).waiting
-            together = waiting.get((minute, GLOBAL))
-            if together is None:
-                together = waiting[minute, GLOBAL] = Slot()
-            self._merge_capped(together, slot)
-            known = waiting.get((minute, tenant))
-            if known is None:
-                waiting[minute, tenant] = slot  # the buffer has let go of it
-            else:
-                known.merge(slot)
+            number = shard_of(tenant, self._store.shards)
+            self._merge_capped(together.setdefault((number, minute), Slot()), slot)
+            self._shard(number).waiting.merge(minute, tenant, slot)
+        for (number, minute), slot in together.items():
+            self._shard(number).waiting.merge(minute, GLOBAL, slot)
         self._collect_own()
+
+    def _shard(self, number: int) -> _Shard:
+        return self._shards.setdefault(number, _Shard())
 
     def _collect_own(self) -> None:
         """What befell the monitoring in this process is a metric of its own, of all tenants together."""
@@ -113,8 +110,7 @@ class Flusher:
         for event, times in news.items():
             slot.count(series.encode(METRICS["monitor_events"], (event,)), times)
         self._told += news
-        key = (minute_of(time.time()), GLOBAL)
-        self._shards.setdefault(shard_of(GLOBAL, self._store.shards), _Shard()).waiting.setdefault(key, Slot()).merge(slot)
+        self._shard(shard_of(GLOBAL, self._store.shards)).waiting.merge(minute_of(time.time()), GLOBAL, slot)
 
     def _merge_capped(self, into: Slot, slot: Slot) -> None:
         """Add a slot under the labels that all tenants together may have."""
@@ -139,12 +135,12 @@ class Flusher:
             self._renamed[name] = renamed
         return renamed
 
-    def _send(self) -> None:
-        """Send all that waits. A shard that fails keeps what it has and holds up no other; raises the first failure."""
+    def _send(self) -> Exception | None:
+        """Send all that waits. A shard that fails keeps what it has and holds up no other; returns the first failure."""
         failures: dict[int, Exception] = {}
         while flushes := self._next_flushes(failures):
-            for number, answer in self._store.apply(self._writer, flushes).items():
-                if _is_final(answer):
+            for number, answer in self._applied(flushes).items():
+                if is_final(answer):
                     self._refuse(answer)
                 elif isinstance(answer, Exception):
                     failures[number] = answer
@@ -152,8 +148,13 @@ class Flusher:
                 elif not answer:
                     self.counters["flushes_repeated"] += 1
                 self._shards[number].in_flight = []
-        for failure in failures.values():
-            raise redis.ResponseError(str(failure)) from failure
+        return next(iter(failures.values()), None)
+
+    def _applied(self, flushes: Mapping[int, tuple[int, list[Record]]]) -> Mapping[int, object]:
+        try:
+            return self._store.apply(self._writer, flushes)
+        except (redis.RedisError, OSError) as error:
+            return dict.fromkeys(flushes, error)
 
     def _next_flushes(self, failures: Container[int]) -> dict[int, tuple[int, list[Record]]]:
         """A numbered flush for every shard that has something and has not failed."""
@@ -162,7 +163,7 @@ class Flusher:
             if number in failures:
                 continue
             if not shard.in_flight:
-                shard.in_flight = _chunk(shard.waiting)
+                shard.in_flight = shard.waiting.take(_CHUNK)
                 shard.sequence += bool(shard.in_flight)
             if shard.in_flight:
                 flushes[number] = (shard.sequence, shard.in_flight)
@@ -174,41 +175,31 @@ class Flusher:
 
     def _shed(self) -> None:
         """Keep memory bounded while the hot store is away: the oldest minutes go, and are counted."""
-        held = sum(len(slot) for shard in self._shards.values() for slot in shard.waiting.values())
-        if held <= self._max_pending:
-            return
-        minutes = sorted({minute for shard in self._shards.values() for minute, _ in shard.waiting})
-        for minute in minutes[:-1]:
-            for shard in self._shards.values():
-                for key in [key for key in shard.waiting if key[0] == minute]:
-                    held -= len(shard.waiting.pop(key))
+        everyone = [shard.waiting for shard in self._shards.values()]
+        for waiting in everyone:
+            waiting.pack()
+        while self.pending_bytes() > self._max_pending:
+            minutes = {minute for waiting in everyone if (minute := waiting.oldest()) is not None}
+            oldest = min(minutes)
+            if all(waiting.is_last(oldest) for waiting in everyone):
+                return
+            for waiting in everyone:
+                waiting.drop(oldest)
             self.counters["minutes_dropped"] += 1
-            if held <= self._max_pending:
-                break
 
     def _note_away(self, error: Exception) -> None:
-        self.counters["flushes_failed"] += 1
+        why = reason(error)
+        self.counters[f"{FAILED}{why}"] += 1
+        self._failures += 1
         if self._away_since is None:
             self._away_since = time.monotonic()
-            _log.warning("the hot store does not take flushes; they are kept in memory and sent again: %s", error)
+            _log.warning("the hot store does not take flushes (%s); they are kept in memory and sent again: %s", why, error)
 
     def _note_back(self) -> None:
+        self._failures = 0
         if self._away_since is not None:
             _log.warning("the hot store is back after %.0f s", time.monotonic() - self._away_since)
             self._away_since = None
-
-
-def _chunk(waiting: Slots) -> list[Record]:
-    """Take records worth about one script call, oldest minute first."""
-    records: list[Record] = []
-    size = 0
-    for minute, tenant in sorted(waiting):
-        slot = waiting.pop((minute, tenant))
-        records.append((minute, tenant, slot))
-        size += len(slot)
-        if size >= _CHUNK:
-            break
-    return records
 
 
 assert all(":" not in code and "\x1f" not in code for code in BY_CODE)  # noqa: S101 - the field syntax depends on it

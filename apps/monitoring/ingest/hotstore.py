@@ -23,7 +23,7 @@ from apps.monitoring.catalogue import METRICS, Kind
 from apps.monitoring.conf import conf
 from apps.monitoring.core.series import GLOBAL
 from apps.monitoring.ingest.server import Call, Server, server
-from apps.monitoring.ingest.slot import Slot
+from apps.monitoring.ingest.waiting import Record
 
 _LUA: Final = Path(__file__).parent / "lua"
 _APPLY: Final = (_LUA / "apply.lua").read_text()
@@ -39,9 +39,6 @@ MAX_INTEGER: Final = 2**63 - 1
 SET_CODES: Final = tuple(m.code for m in METRICS.values() if m.kind is Kind.DISTINCT)
 
 Integers = npt.NDArray[np.int64]
-
-Record = tuple[int, str, Slot]
-"""Minute, tenant, and what happened there."""
 
 
 @dataclass(frozen=True, slots=True, order=True)

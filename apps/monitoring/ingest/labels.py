@@ -7,6 +7,8 @@ from apps.monitoring.core.series import GLOBAL
 
 _GLOBAL_FACTOR = 10
 """All tenants together may have this many times the values of one."""
+_MAX_KNOWN = 500_000
+"""Values of all tenants that are remembered, some 75 MB; then all are forgotten and every tenant has its cap anew."""
 
 
 class LabelCaps:
@@ -18,6 +20,7 @@ class LabelCaps:
     def __init__(self, cap: int) -> None:
         self.cap = cap
         self._known: dict[tuple[str, str], set[tuple[str, ...]]] = {}
+        self._size = 0
 
     def admit(self, tenant: str, code: str, values: tuple[str, ...]) -> tuple[str, ...] | None:
         """The label values to count under: the given ones, or None when they are over the cap."""
@@ -27,7 +30,12 @@ class LabelCaps:
         limit = self.cap * _GLOBAL_FACTOR if tenant == GLOBAL else self.cap
         if len(known) >= limit:
             return None
+        if self._size >= _MAX_KNOWN:
+            self._known.clear()
+            self._size = 0
+            known = self._known.setdefault((tenant, code), set())
         known.add(values)
+        self._size += 1
         return values
 
 

@@ -43,7 +43,7 @@ class Recorder:
         self._interval = settings.flush_interval
         self._direct = settings.write_mode == "direct"
         self.buffer = Buffer(settings.label_cap, _price_book(settings))
-        self.flusher = Flusher(self.buffer, HotStore.from_conf(), settings.max_pending_series)
+        self.flusher = Flusher(self.buffer, HotStore.from_conf(), settings.max_pending_bytes)
         self._draining = threading.Lock()
         self._flushing = threading.Lock()
         self._inside = threading.local()
@@ -106,14 +106,14 @@ class Recorder:
 
     def _run(self) -> None:
         next_flush = time.monotonic() + self._interval
-        while True:
+        while _recorder is self:
             self._wake.wait(min(0.1, self._interval))
             self._wake.clear()
             try:
                 self._drain(_EXIT_SECONDS)
                 if self._direct or time.monotonic() >= next_flush:
                     self._send(_EXIT_SECONDS)
-                    next_flush = time.monotonic() + self._interval
+                    next_flush = time.monotonic() + max(self._interval, self.flusher.pause())
             except BaseException:  # also SystemExit: an object that somebody recorded may raise it
                 self.flusher.counters["thread_errors"] += 1
                 _log.exception("the monitoring thread goes on after an error")

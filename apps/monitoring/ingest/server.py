@@ -16,7 +16,7 @@ from urllib.parse import SplitResult, urlsplit
 import redis
 from redis.backoff import NoBackoff
 from redis.cluster import ClusterNode, RedisCluster
-from redis.exceptions import ClusterError, RedisClusterException, SlotNotCoveredError, TryAgainError
+from redis.exceptions import ClusterError, NoScriptError, RedisClusterException, SlotNotCoveredError, TryAgainError
 from redis.retry import Retry
 
 if TYPE_CHECKING:
@@ -70,11 +70,20 @@ class Single:
         return self._client.register_script(script)(*call)
 
     def run_each(self, script: str, calls: Sequence[Call]) -> list[Any]:
-        """One round trip."""
+        """One round trip. The library's own way asks in another one before whether the server knows the script."""
+        answers = self._evaluated(script, calls)
+        unknown = [number for number, answer in enumerate(answers) if isinstance(answer, NoScriptError)]
+        if unknown:
+            self._client.script_load(script)
+            for number, answer in zip(unknown, self._evaluated(script, [calls[n] for n in unknown]), strict=True):
+                answers[number] = answer
+        return answers
+
+    def _evaluated(self, script: str, calls: Sequence[Call]) -> list[Any]:
         pipe = self._client.pipeline(transaction=False)
-        registered = self._client.register_script(script)
-        for call in calls:
-            registered(*call, client=pipe)
+        sha = self._client.register_script(script).sha
+        for keys, args in calls:
+            pipe.evalsha(sha, len(keys), *keys, *args)
         return pipe.execute(raise_on_error=False)
 
     def read(self, commands: Sequence[tuple[str, ...]]) -> list[Any]:

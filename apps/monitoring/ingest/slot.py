@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from array import array
 from collections.abc import Iterator
 from typing import Final
 
@@ -12,6 +13,9 @@ SUM: Final = "s"
 MIN: Final = "<"
 MAX: Final = ">"
 """The parts of a field in the hot store; a histogram bucket's part is its number."""
+
+Plain = tuple[dict[str, int], dict[str, list[int]], dict[str, tuple[int, int, int, dict[int, int]]], dict[str, bytes]]
+"""Counters, amounts, distributions (sum, low, high, buckets), members of sets."""
 
 _ABOVE_ALL: Final = 1 << 62
 
@@ -103,6 +107,23 @@ class Slot:
             self.merge_distribution(series, distribution)
         for series, members in other.members.items():
             self.members.setdefault(series, set()).update(members)
+
+    def plain(self) -> Plain:
+        """Its content as dicts and numbers, which `marshal` can write."""
+        spread = {series: (d.sum, d.low, d.high, d.buckets) for series, d in self.distributions.items()}
+        members = {series: array("q", own).tobytes() for series, own in self.members.items()}
+        return self.counters, self.amounts, spread, members
+
+    @classmethod
+    def of(cls, plain: Plain) -> Slot:
+        """Reverse of `plain`; takes the dicts over."""
+        slot = cls()
+        slot.counters, slot.amounts, spread, members = plain
+        for series, (total, low, high, buckets) in spread.items():
+            own = slot.distributions[series] = Distribution()
+            own.sum, own.low, own.high, own.buckets = total, low, high, buckets
+        slot.members = {series: set(array("q", own)) for series, own in members.items()}
+        return slot
 
     def __len__(self) -> int:
         """How many fields and members it holds: what bounds on memory are counted in."""

@@ -40,6 +40,10 @@ class Tally:
         self._spelled: dict[str, dict[object, str]] = {}
         self._members: dict[str, int] = {}
 
+    def __len__(self) -> int:
+        """How many spellings and conversations it remembers."""
+        return len(self._members) + sum(map(len, self._spelled.values()))
+
     def series(self, metric: Metric, label: object) -> str:
         """How the series of a label value is spelled; `other` when there is no room for it."""
         try:

@@ -18,7 +18,7 @@ from apps.monitoring.logs.formats import FORMATS
 from apps.monitoring.logs.line import Renderer
 from apps.monitoring.logs.redaction import MAX_TEXT, Redactor
 from apps.monitoring.logs.sink import Sink
-from apps.monitoring.logs.writer import QUEUE_SIZE, LogWriter
+from apps.monitoring.logs.writer import QUEUE_BYTES, QUEUE_SIZE, LogWriter
 
 _log = logging.getLogger(__name__)
 
@@ -34,6 +34,7 @@ class _Settings:
     patterns: tuple[str, ...]
     max_text: int
     queue_size: int
+    queue_bytes: int
 
 
 _lock = threading.RLock()
@@ -44,7 +45,7 @@ _past: Counter[str] = Counter()
 """What writers of earlier settings have counted."""
 
 
-def configure(
+def configure(  # noqa: PLR0913 - one for each setting
     *,
     path: str = "-",
     log_format: str = "json",
@@ -52,6 +53,7 @@ def configure(
     patterns: Sequence[str] = (),
     max_text: int = MAX_TEXT,
     queue_size: int = QUEUE_SIZE,
+    queue_bytes: int = QUEUE_BYTES,
 ) -> None:
     """Set where lines go (``-`` standard output, a path, empty for nowhere), how they look and what is redacted.
 
@@ -59,7 +61,7 @@ def configure(
     ValueError that names what is wrong.
     """
     global _settings, _redactor, _writer
-    wanted = _Settings(path, log_format, content_mode, tuple(patterns), max_text, queue_size)
+    wanted = _Settings(path, log_format, content_mode, tuple(patterns), max_text, queue_size, queue_bytes)
     if log_format not in FORMATS:
         raise ValueError(f"the log format {log_format!r} is not one of {', '.join(FORMATS)}")
     redacting = Redactor.make(content_mode, wanted.patterns, max_text)
@@ -84,6 +86,7 @@ def configure_from_settings() -> None:
             patterns=settings.redaction_patterns,
             max_text=settings.max_text,
             queue_size=settings.log_queue_size,
+            queue_bytes=settings.log_queue_bytes,
         )
     except (ValueError, TypeError):
         _log.exception("the log's settings cannot work; until they are mended no text is logged")
@@ -131,7 +134,7 @@ def _begun() -> LogWriter | None:
         settings, redacting = _configured()
         if _writer is None and settings.path:
             render = Renderer(redacting, FORMATS[settings.log_format])
-            _writer = LogWriter(Sink(settings.path), render, queue_size=settings.queue_size)
+            _writer = LogWriter(Sink(settings.path), render, queue_size=settings.queue_size, queue_bytes=settings.queue_bytes)
         return _writer
 
 

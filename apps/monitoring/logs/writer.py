@@ -12,12 +12,13 @@ from collections import deque
 from collections.abc import Callable, Sequence
 from typing import Final
 
-from apps.monitoring.core.event import Event
+from apps.monitoring.core.event import TEXTS, TYPE, Event
 from apps.monitoring.logs.sink import Sink
 
 _log = logging.getLogger(__name__)
 
 QUEUE_SIZE: Final = 20_000
+QUEUE_BYTES: Final = 64_000_000
 _BATCH: Final = 500
 _PAUSE_SECONDS: Final = 0.1
 _LONGEST_PAUSE_SECONDS: Final = 5.0
@@ -28,24 +29,33 @@ _GONE: Final = frozenset({errno.EPIPE, errno.EBADF, errno.ECONNRESET, errno.ENOT
 
 
 class LogWriter:
-    """A bounded queue and the thread that empties it.
+    """A queue, bounded by lines and by the length of their texts, and the thread that empties it.
 
     When the queue is full the line is dropped and counted. ``own_thread=False`` leaves the writing to whoever calls
     `run_once`. After a fork the child begins with an empty queue: what waits is the parent's to write.
     """
 
     def __init__(
-        self, sink: Sink, render: Callable[[Event], bytes], *, queue_size: int = QUEUE_SIZE, own_thread: bool = True
+        self,
+        sink: Sink,
+        render: Callable[[Event], bytes],
+        *,
+        queue_size: int = QUEUE_SIZE,
+        queue_bytes: int = QUEUE_BYTES,
+        own_thread: bool = True,
     ) -> None:
         self._sink = sink
         self._render = render
         self._size = queue_size
+        self._bytes = queue_bytes
         self._own_thread = own_thread
         self._begin()
         _writers.add(self)
 
     def _begin(self) -> None:
         self._queue: deque[Event] = deque()
+        self._put = self._taken = 0
+        """Bytes of the texts that went into the queue, and that came out."""
         self._pending: deque[bytes] = deque()
         """Rendered, not yet written."""
         self._turn = threading.Lock()
@@ -59,17 +69,30 @@ class LogWriter:
         self._pause = _PAUSE_SECONDS
 
     def put(self, events: Sequence[Event]) -> None:
-        """Take events over: no I/O, no formatting, no lock unless the queue is full."""
-        room = self._size - len(self._queue)
-        if room < len(events):
-            with self._counting:  # never held across I/O; without it two threads may count one drop
-                self._dropped += len(events) - max(0, room)
-            events = events[: max(0, room)]
-        self._queue.extend(events)
+        """Take events over: no I/O, no formatting."""
+        long = sum(map(_length, events))
+        with self._counting:  # never held across I/O
+            room = self._size - len(self._queue)
+            if room < len(events) or self._put - self._taken + long > self._bytes:
+                events = self._fitting(events, room)
+                long = sum(map(_length, events))
+            self._put += long
+            self._queue.extend(events)
         if not self._pending:  # otherwise the thread looks at the queue before it rests, or pauses because a write failed
             self._wake.set()
         if self._thread is None and self._own_thread:
             self._start()
+
+    def _fitting(self, events: Sequence[Event], room: int) -> Sequence[Event]:
+        left = self._bytes - (self._put - self._taken)
+        kept = []
+        for event in events[: max(0, room)]:
+            long = _length(event)
+            if long <= left:
+                kept.append(event)
+                left -= long
+        self._dropped += len(events) - len(kept)
+        return kept
 
     def run_once(self, limit: int = _BATCH, patience: float = _PATIENCE_SECONDS) -> int:
         """Write at most ``limit`` waiting lines, waiting ``patience`` seconds for a reader; how many were. Never raises."""
@@ -147,8 +170,10 @@ class LogWriter:
     def _render_waiting(self, limit: int) -> None:
         queue, pending, render = self._queue, self._pending, self._render
         while queue and len(pending) < limit:
+            event = queue.popleft()
+            self._taken += _length(event)
             try:
-                pending.append(render(queue.popleft()))
+                pending.append(render(event))
             except BaseException as error:  # foreign objects may raise anything when they are looked at
                 self._failed += 1
                 if not isinstance(error, Exception) and threading.current_thread() is threading.main_thread():
@@ -193,6 +218,15 @@ class LogWriter:
             self.run_once()
             while self._queue and not self._pending:
                 self.run_once()
+
+
+def _length(event: Event) -> int:
+    long = 0
+    for position in TEXTS[event[TYPE]]:
+        text = event[position]
+        if type(text) is str:
+            long += text.__sizeof__()
+    return long
 
 
 _writers: weakref.WeakSet[LogWriter] = weakref.WeakSet()

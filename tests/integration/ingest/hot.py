@@ -24,7 +24,7 @@ def interaction(number: int = 0, tenant: str = "acme", minute: int = MINUTE, **a
 class Writer:
     """One process's way into a hot store."""
 
-    def __init__(self, store: HotStore, max_pending: int = 2_000_000) -> None:
+    def __init__(self, store: HotStore, max_pending: int = 250_000_000) -> None:
         self.buffer = Buffer(100)
         self.flusher = Flusher(self.buffer, store, max_pending)
 

@@ -90,12 +90,28 @@ def test_a_full_queue_drops_and_counts_and_does_not_wait(writer_to: Callable[...
     assert conversations(path) == names(0, 10)
 
 
+def test_long_texts_fill_the_queue_sooner_and_short_lines_still_fit(
+    writer_to: Callable[..., LogWriter], tmp_path: Path
+) -> None:
+    path = tmp_path / "agent.log"
+    writer = writer_to(path, queue_bytes=10_000, own_thread=False)
+    long = [event(conversation_id=f"c-{n}", customer_message="é" * 4_000, agent_response=None) for n in range(4)]
+    writer.put([*long[:3], event(conversation_id="c-short", customer_message="hi", agent_response="hi")])
+    writer.put(long[3:])
+    assert writer.counters()["log_lines_dropped"] == 2
+    assert writer.drain(20)
+    assert conversations(path) == ["c-0", "c-1", "c-short"]
+    writer.put(long[3:])  # what was written makes room
+    assert writer.drain(20)
+    assert conversations(path)[-1] == "c-3"
+
+
 def test_an_event_that_cannot_be_read_is_counted_and_the_next_one_written(
     writer_to: Callable[..., LogWriter], tmp_path: Path
 ) -> None:
     path = tmp_path / "agent.log"
     writer = writer_to(path, own_thread=False)
-    writer.put([("agent_interaction", "acme", "now", None, None), *numbered(0, 1)])  # type: ignore[list-item]
+    writer.put([[*event()[:4], object(), *event()[5:]], *numbered(0, 1)])
     assert writer.drain(20)
     assert writer.counters()["log_lines_failed"] == 1
     assert conversations(path) == names(0, 1)
