@@ -21,9 +21,10 @@ import pytest
 import redis
 
 from apps.monitoring.ingest.hotstore import HotStore
-from apps.monitoring.ingest.server import Single
+from apps.monitoring.ingest.server import server
 from tests.e2e.parts import ROOT, eventually
 from tests.integration.ingest.hot import interactions
+from tests.servers.throwaway import Servers
 
 SITE = "tests.faults.agent_site"
 REQUESTS = 200
@@ -40,8 +41,8 @@ SERVERS = {
 
 
 @pytest.fixture
-def store(valkey: redis.Redis) -> HotStore:
-    return HotStore(Single(valkey), "agentmon", shards=8)
+def store(valkey: redis.Redis, redis_url: str) -> HotStore:
+    return HotStore(server(redis_url), "agentmon", shards=8)
 
 
 def environment(**more: str) -> dict[str, str]:
@@ -114,7 +115,7 @@ def test_requests_that_are_answered_while_the_server_ends_are_counted(store: Hot
 
 @pytest.mark.parametrize("pool", ["prefork", "threads", "solo", "gevent"])
 def test_every_task_is_counted_when_a_worker_is_asked_to_end(
-    store: HotStore, redis_url: str, pool: str, tmp_path: Path
+    store: HotStore, servers: Servers, pool: str, tmp_path: Path
 ) -> None:
     worker = (
         "celery",
@@ -129,7 +130,7 @@ def test_every_task_is_counted_when_a_worker_is_asked_to_end(
         "agent",
         "--without-gossip",
     )
-    broker = redis_url.rpartition("/")[0] + "/1"
+    broker = servers.valkey.url.rpartition("/")[0] + "/1"
     with process(tmp_path / "log", *worker, "--without-mingle", CELERY_BROKER_URL=broker) as running:
         send = [sys.executable, "-c", f"from {SITE} import turn\nfor _ in range({REQUESTS}): turn.delay()"]
         subprocess.run(send, cwd=ROOT, env=environment(CELERY_BROKER_URL=broker), check=True)

@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor, wait
 from contextlib import suppress
 from itertools import count
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -127,7 +128,7 @@ class TestASlotOnItsWay:
 @pytest.mark.usefixtures("stores")
 def test_while_slots_move_to_and_fro_and_a_server_joins_everything_counts_once(empty: Cluster, valkey: redis.Redis) -> None:
     """Three writers, a roll-up and a resharding at once; the rows are those of an undisturbed run to the last byte."""
-    events = some(2_000, seed=7, minutes=6)
+    events = some(1_200, seed=7, minutes=6)
     wanted = undisturbed(empty, events)
     clear(valkey)
     empty.client().flushall()
@@ -195,6 +196,34 @@ def reshard(cluster: Cluster, joined: Valkey, written: threading.Event) -> None:
         while move.carry(5):
             time.sleep(0.02)
         move.end()
+
+
+def test_a_slot_that_moves_at_once_keeps_no_flush_waiting(empty: Cluster) -> None:
+    slot = slot_of(empty, SHARD)
+    with ThreadPoolExecutor(1) as threads:
+        writing = threads.submit(write, empty, [interaction(n) for n in range(600)])
+        while not writing.done():
+            empty.move_at_once(slot, elsewhere(empty, slot))
+    told = writing.result()
+    assert not [event for event in told if event.startswith("flushes_") and event != "flushes_repeated"]
+    assert interactions(store_of(empty), "acme") == 600
+
+
+def test_a_replica_that_takes_over_goes_on_where_the_primary_was(tmp_path: Path) -> None:
+    pair = Cluster.start(tmp_path, size=1)
+    try:
+        replica = pair.follow(pair.nodes[0])
+        with ThreadPoolExecutor(1) as threads:
+            writing = threads.submit(write, pair, [interaction(n) for n in range(600)])
+            with connected(replica) as client:
+                client.execute_command("CLUSTER FAILOVER")
+                eventually(lambda: client.info("replication")["role"] == "master", "the replica has taken over")
+        assert writing.result()["flushes_refused"] == 0
+        assert interactions(store_of(pair), "acme") == 600
+        pair.nodes[0].kill()
+        assert interactions(store_of(pair), "acme") == 600
+    finally:
+        pair.stop()
 
 
 def test_a_server_that_is_killed_and_comes_back_has_what_it_confirmed_and_gets_what_it_missed(empty: Cluster) -> None:

@@ -13,7 +13,7 @@ import pytest
 import redis
 
 from apps.monitoring.ingest.hotstore import HotStore
-from apps.monitoring.ingest.server import Single
+from apps.monitoring.ingest.server import server
 from tests.e2e.parts import ROOT, eventually
 from tests.integration.ingest.hot import interactions
 
@@ -33,8 +33,8 @@ def say(word):
 
 
 @pytest.fixture
-def store(valkey: redis.Redis) -> HotStore:
-    return HotStore(Single(valkey), "agentmon", shards=8)
+def store(valkey: redis.Redis, redis_url: str) -> HotStore:
+    return HotStore(server(redis_url), "agentmon", shards=8)
 
 
 ENVIRONMENT = {"DJANGO_SETTINGS_MODULE": "config.settings", "MONITORING_LOG_PATH": os.devnull}

@@ -17,6 +17,7 @@ from config.embedded.process import free_port
 from config.embedded.valkey import Valkey
 
 SLOTS: Final = 16_384
+PASSWORD: Final = "the-clusters-password"
 _SECONDS: Final = 60.0
 
 
@@ -42,10 +43,11 @@ class Cluster:
     def _start_node(self, number: int) -> Valkey:
         folder = self.state / f"node-{number}"
         folder.mkdir(parents=True)
-        # One password, as a cluster's servers have it; the bus has a port of its own because port + 10,000 may be none.
-        (folder / "valkey-password").write_text("the-clusters-password")
+        (folder / "valkey-password").write_text(PASSWORD)
+        # The bus has a port of its own because port + 10,000 may be none.
         options = (
             "--cluster-enabled", "yes", "--cluster-port", str(free_port()), "--cluster-node-timeout", "5000",
+            "--masterauth", PASSWORD, "--repl-diskless-sync-delay", "0",
             # A server that has given its last slot away stays a primary.
             "--cluster-allow-replica-migration", "no",
         )  # fmt: skip
@@ -58,6 +60,14 @@ class Cluster:
         """One more server, which has no slot."""
         node = self._start_node(len(self.nodes))
         self._meet()
+        return node
+
+    def follow(self, primary: Valkey) -> Valkey:
+        """One more server, a replica that has everything."""
+        node = self.join()
+        with connected(node) as client, connected(primary) as of:
+            client.execute_command("CLUSTER REPLICATE", of.execute_command("CLUSTER MYID"))
+            eventually(lambda: client.info("replication").get("master_link_status") == "up", "the replica has everything")
         return node
 
     def _meet(self) -> None:
@@ -86,15 +96,15 @@ class Cluster:
         return RedisCluster.from_url(self.nodes[0].url, decode_responses=True)
 
     def owner(self, slot: int) -> Valkey:
-        """The server that has a slot, as it says itself."""
-        for node in self.nodes:
-            with connected(node) as client:
-                shards = client.execute_command("CLUSTER SLOTS")
-                mine = client.execute_command("CLUSTER MYID")
-                if any(part[0] <= slot <= part[1] and part[2][2] == mine for part in shards):
-                    return node
-        msg = f"nobody has slot {slot}"
-        raise LookupError(msg)
+        """The server that has a slot, as it says itself; between two of them there is none for a moment."""
+        found: list[Valkey] = []
+
+        def ask() -> bool:
+            found[:] = [node for node in self.nodes if owns(node, slot)]
+            return bool(found)
+
+        eventually(ask, f"somebody has slot {slot}")
+        return found[0]
 
     def move(self, slot: int, to: Valkey) -> None:
         """Move a slot key by key, as `valkey-cli --cluster reshard` does."""
@@ -103,6 +113,13 @@ class Cluster:
         while move.carry(10):
             pass
         move.end()
+
+    def move_at_once(self, slot: int, to: Valkey) -> None:
+        """Move a slot as Valkey 9 and newer can; https://valkey.io/commands/cluster-migrateslots/."""
+        with connected(self.owner(slot)) as source, connected(to) as target:
+            name = target.execute_command("CLUSTER MYID")
+            source.execute_command("CLUSTER MIGRATESLOTS", "SLOTSRANGE", slot, slot, "NODE", name)
+        eventually(lambda: owns(to, slot), f"slot {slot} is on its new server")
 
     def stop(self) -> None:
         for node in self.nodes:
@@ -153,6 +170,12 @@ def connected(node: Valkey) -> Iterator[Any]:
         yield client
     finally:
         client.close()
+
+
+def owns(node: Valkey, slot: int) -> bool:
+    with connected(node) as client:
+        mine = client.execute_command("CLUSTER MYID")
+        return any(part[0] <= slot <= part[1] and part[2][2] == mine for part in client.execute_command("CLUSTER SLOTS"))
 
 
 def eventually(condition: Any, what: str) -> None:
