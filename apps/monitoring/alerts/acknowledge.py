@@ -10,15 +10,17 @@ from django.db import transaction
 
 from apps.monitoring.models import Alert, AlertState
 from apps.monitoring.notify import acknowledgement
+from apps.monitoring.rollup import locks
 
 
 def acknowledge(alerts: Collection[int], user: User | None, now: datetime, note: str = "", who: str = "") -> list[int]:
     """Acknowledge the alerts with these ids; returns the ids of those that were still open and nobody's yet.
 
-    ``who`` is how channels call somebody without an account, such as the addressee of a link. States are locked before
-    alerts, in the order in which the evaluation writes them.
+    ``who`` is how channels call somebody without an account, such as the addressee of a link. It falls between two judged
+    minutes: the evaluation would write the states back as it read them.
     """
     with transaction.atomic():
+        locks.judging()
         states = AlertState.objects.select_for_update().filter(alert_id__in=alerts).order_by("pk")
         held = list(states.values_list("pk", flat=True))
         waiting = Alert.objects.select_for_update().filter(pk__in=alerts, resolved_at=None, acknowledged_at=None)

@@ -39,7 +39,10 @@ def evaluation() -> Iterator[bool]:
 
 
 def judging() -> None:
-    """Judge a minute, or delete a rule, but not both at once: wait for the other, and hold until the transaction ends."""
+    """Judge a minute, or change what it reads and writes: one at a time. Waits, and holds until the transaction ends.
+
+    Take it before any lock of a row.
+    """
     with connection.cursor() as cursor:
         cursor.execute("SELECT pg_advisory_xact_lock(%s, 0)", [_JUDGING])
 

@@ -3,16 +3,21 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Callable
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
 from django.db import connection, transaction
 
+from apps.monitoring.alerts.acknowledge import acknowledge
 from apps.monitoring.alerts.evaluate import evaluate
+from apps.monitoring.alerts.rulefile.apply import apply
 from apps.monitoring.core.clock import to_minute
 from apps.monitoring.models import Alert, AlertRule, AlertState, AlertTransition, Notification
 from tests.integration.alerts.judged import FAST, SLOW, answered, channel, end_of, history, play, rule
 from tests.integration.ingest.hot import MINUTE
+from tests.integration.rollup.stored import roll_up, send
 
 pytestmark = pytest.mark.usefixtures("stores")
 
@@ -211,24 +216,43 @@ def test_a_deletion_that_is_taken_back_ends_nothing(firing: AlertRule) -> None:
     assert told() == [(0, "firing")]
 
 
-def test_deleting_waits_for_the_minute_that_is_being_judged(firing: AlertRule) -> None:
-    """Otherwise an alert could begin whose rule is gone, and nobody would ever end it."""
-    deleted = threading.Event()
+def delete() -> None:
+    AlertRule.objects.all().delete()
 
-    def delete() -> None:
-        AlertRule.objects.all().delete()
-        deleted.set()
-        connection.close()
 
-    play(slow(2, 3), until=2, start=2)
-    thread = threading.Thread(target=delete)
+def prune() -> None:
+    apply([], prune=True)
+
+
+def acknowledge_all() -> None:
+    acknowledge(list(Alert.objects.values_list("pk", flat=True)), None, datetime.now(UTC))
+
+
+@pytest.mark.parametrize("work", [delete, prune, acknowledge_all])
+def test_it_waits_for_the_minute_that_is_being_judged(firing: AlertRule, work: Callable[[], None]) -> None:
+    """Otherwise an alert could begin whose rule is gone, or an acknowledgement be overwritten by what was read before it."""
+    done = threading.Event()
+
+    def at_the_same_time() -> None:
+        try:
+            work()
+            done.set()
+        finally:
+            connection.close()
+
+    for offset in range(2, 6):
+        send(*answered(SLOW, offset=offset))
+    roll_up(end_of(5))
+    thread = threading.Thread(target=at_the_same_time)
     with transaction.atomic():
-        evaluate(end_of(1))
-        from apps.monitoring.rollup import locks
-
-        locks.judging()
+        evaluate(end_of(5))  # the minute 5 reminds, so its state is written
         thread.start()
-        assert not deleted.wait(1.0)
+        assert not done.wait(1.0)
     thread.join(30)
-    assert deleted.is_set()
-    assert not Alert.objects.filter(resolved_at=None).exists()
+    assert done.is_set()
+    if work is acknowledge_all:
+        assert AlertState.objects.get().acknowledged
+        play({offset: answered(SLOW, offset=offset) for offset in range(6, 13)}, until=13, start=6)
+        assert (10, "reminder") not in told()
+    else:
+        assert not Alert.objects.filter(resolved_at=None).exists()

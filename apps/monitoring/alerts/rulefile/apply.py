@@ -13,6 +13,7 @@ from django.db import transaction
 from apps.monitoring.alerts.rulefile.errors import RuleFileError
 from apps.monitoring.alerts.rulefile.rules import KEYS, Entry, dump, written
 from apps.monitoring.models import AlertRule, Channel
+from apps.monitoring.rollup import locks
 
 
 class Kind(StrEnum):
@@ -45,6 +46,7 @@ def apply(entries: Sequence[Entry], *, prune: bool = False, dry_run: bool = Fals
     is missing, and ValidationError.
     """
     with transaction.atomic():
+        locks.judging()  # before the rows: a deletion asks for it, too, while the evaluation may wait for a row
         existing = {rule.name: rule for rule in AlertRule.objects.select_for_update().order_by("pk")}
         channels = dict(Channel.objects.values_list("name", "pk"))
         _check_channels(entries, channels)
