@@ -8,7 +8,7 @@ export PYTHONUNBUFFERED := 1
 OF_THE_HOT_STORE := tests/integration/ingest tests/integration/query/test_source.py \
 	$(addprefix tests/integration/rollup/test_,rollup.py disorder.py) -k "not fuzz and not whatever_a_caller"
 
-.PHONY: help install up test lint bench docs lock clean
+.PHONY: help install up test lint soak bench docs lock clean
 
 help: ## list the targets
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /  make \1\t/' | expand -t 20
@@ -44,6 +44,9 @@ lint: .venv/.dev ## ruff, mypy, import contracts, missing migrations
 	$(BIN)/lint-imports
 	SECRET_KEY=lint $(BIN)/python -W ignore manage.py makemigrations --check --dry-run
 	INSECURE_HTTP=0 SECRET_KEY=$$($(BIN)/python -c 'import secrets; print(secrets.token_urlsafe(50))') $(BIN)/python manage.py check --deploy --fail-level WARNING
+
+soak: .venv/.dev ## 1,000 kills and restarts at random, then every number is compared (`SOAK=--help`)
+	$(BIN)/python -m tests.faults.soak $(SOAK)
 
 bench: .venv/.dev ## all benchmarks, peers side by side
 	$(BIN)/python -m tests.bench

@@ -26,10 +26,14 @@ _FAST: Final = ("-c", "fsync=off", "-c", "synchronous_commit=off", "-c", "full_p
 
 @dataclass(slots=True)
 class Postgres:
-    """``state`` keeps the data and the log. ``durable`` is False for the throw-away servers of tests."""
+    """``state`` keeps the data and the log; ``port`` 0 takes a free one at each start.
+
+    ``durable`` is False for the throw-away servers of tests.
+    """
 
     state: Path
     durable: bool = True
+    port: int = 0
     url: str = ""
     _process: subprocess.Popen[bytes] | None = field(default=None, repr=False)
 
@@ -46,7 +50,7 @@ class Postgres:
         if leftovers.end(data, "postgres", signal.SIGINT):
             # Nobody is at the data any more: the pid in this file means nothing, after a power cut it may be any program's.
             (data / "postmaster.pid").unlink(missing_ok=True)
-        port = free_port()
+        port = self.port or free_port()
         options = () if self.durable else _FAST
         self._process = start(
             [
