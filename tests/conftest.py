@@ -8,9 +8,14 @@ from typing import Any
 
 import pytest
 import redis
+from hypothesis import HealthCheck, settings
 
 from tests.servers import plugin
 from tests.servers.throwaway import Servers
+
+# A machine that is busy is not an error.
+settings.register_profile("busy machine", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("busy machine")
 
 DATA = Path(__file__).resolve().parents[2] / "shared" / "data"
 
