@@ -13,7 +13,7 @@ from django.utils import timezone
 
 from apps.monitoring.core import distinct, series
 from apps.monitoring.core.cell import Cell
-from apps.monitoring.core.clock import to_datetime
+from apps.monitoring.core.clock import to_datetime, to_minute
 from apps.monitoring.core.resolution import Resolution
 from apps.monitoring.ingest.hotstore import MAX_INTEGER, Batch, Chunk, Integers
 from apps.monitoring.ingest.recorder import note
@@ -138,10 +138,17 @@ def _may_have_rows(shard: int, moment: datetime) -> bool:
     return retention.without_proof(moment) or RollupBatch.objects.filter(shard=shard, minute=moment).exists()
 
 
-def advance(shard: int, until: int) -> None:
-    """Move the watermark of a shard: every minute before ``until`` is in the snapshots."""
-    now = timezone.now()
-    ShardProgress.objects.update_or_create(shard=shard, defaults={"complete_until": to_datetime(until), "ticked_at": now})
+def advance(shard: int, until: int, left: Iterable[int] = ()) -> None:
+    """Move the watermark of a shard: every minute before ``until`` is in the snapshots, or is one of those that are ``left``.
+
+    Of these it passes those that it had passed before: they are late.
+    """
+    known = ShardProgress.objects.filter(shard=shard).values_list("complete_until", flat=True).first()
+    passed = 0 if known is None else to_minute(known)
+    reached = min((minute for minute in left if minute >= passed), default=until)
+    ShardProgress.objects.update_or_create(
+        shard=shard, defaults={"complete_until": to_datetime(reached), "ticked_at": timezone.now()}
+    )
 
 
 def forget() -> None:

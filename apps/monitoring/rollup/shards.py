@@ -3,23 +3,34 @@
 from __future__ import annotations
 
 import logging
+import time
+from collections import deque
 from dataclasses import dataclass
+from typing import Final
 
 from apps.monitoring.conf import conf
 from apps.monitoring.core.clock import minute_of, to_datetime
-from apps.monitoring.ingest.hotstore import HotStore
+from apps.monitoring.ingest.hotstore import Batch, HotStore
 from apps.monitoring.models import ShardProgress
 from apps.monitoring.rollup import batches, locks
 
 _log = logging.getLogger(__name__)
 
+_TICK_SECONDS: Final = 5.0
+"""How long one tick works off what is behind, before the next one begins with the minute that has become due meanwhile."""
+_LIVE_MINUTES: Final = 2
+
 
 @dataclass(frozen=True, slots=True)
 class Tick:
-    """What one tick did. ``busy``: another process is at this shard, or a replay holds the sealing."""
+    """What one tick did, and how many batches it has ``left`` to the next one.
+
+    ``busy``: another process is at this shard, or a replay holds the sealing.
+    """
 
     shard: int
     batches: int = 0
+    left: int = 0
     busy: bool = False
 
 
@@ -29,26 +40,47 @@ def due_until(now: float) -> int:
 
 
 def roll_up(shard: int, now: float, store: HotStore) -> Tick:
-    """Seal every due minute of a shard, put each into the snapshots, oldest first, then move the watermark.
+    """Seal every due minute of a shard, put the last ones and then the others, oldest first, into the snapshots.
 
-    A crash anywhere is repaired by the next tick: what is sealed is found again, what is committed is known by its
-    id, what is committed but not dropped is dropped. Raises RedisError or DatabaseError; the watermark then stays.
+    Then move the watermark. After an outage of hours one tick does not do everything, so that the last minutes never wait
+    for long. A crash anywhere is repaired by the next tick: what is sealed is found again, what is committed is known by
+    its id, what is committed but not dropped is dropped. Raises RedisError or DatabaseError; the watermark then stays.
     """
     with locks.shard(shard) as mine:
         if not mine:
             return Tick(shard, busy=True)
         until = due_until(now)
-        committed = 0
-        for batch in store.seal(shard, until):
-            committed += batches.commit(shard, batch, store.chunks(shard, batch))
-            store.drop(shard, batch)
-        batches.advance(shard, until)
-        return Tick(shard, committed)
+        sealed = store.seal(shard, until)
+        live = [batch for batch in sealed if batch.minute >= until - _LIVE_MINUTES]
+        behind = deque(sealed[: len(sealed) - len(live)])
+        committed = sum(_put(shard, batch, store) for batch in live)
+        deadline = time.monotonic() + _TICK_SECONDS
+        while behind:
+            committed += _put(shard, behind.popleft(), store)
+            if time.monotonic() >= deadline:
+                break
+        batches.advance(shard, until, left=[batch.minute for batch in behind])
+        return Tick(shard, committed, len(behind))
+
+
+def _put(shard: int, batch: Batch, store: HotStore) -> bool:
+    """Whether it was not in the snapshots yet."""
+    new = batches.commit(shard, batch, store.chunks(shard, batch))
+    store.drop(shard, batch)
+    return new
 
 
 def roll_up_all(now: float, store: HotStore) -> list[Tick]:
-    """One tick on every shard, in this process."""
-    return [roll_up(shard, now, store) for shard in range(store.shards)]
+    """Every shard, in this process, until nothing that was due at ``now`` is left."""
+    return [_whole(shard, now, store) for shard in range(store.shards)]
+
+
+def _whole(shard: int, now: float, store: HotStore) -> Tick:
+    tick = roll_up(shard, now, store)
+    while tick.left:
+        more = roll_up(shard, now, store)
+        tick = Tick(shard, tick.batches + more.batches, more.left, more.busy)
+    return tick
 
 
 def retreat(until: int) -> None:

@@ -9,8 +9,9 @@ from typing import Any
 import pytest
 import redis
 
+from apps.monitoring.core.clock import to_minute
 from apps.monitoring.ingest.hotstore import Batch, Chunk, HotStore, shard_of
-from apps.monitoring.models import RollupBatch
+from apps.monitoring.models import RollupBatch, ShardProgress
 from apps.monitoring.rollup import batches, shards
 from tests.integration.ingest.hot import MINUTE, Writer, interaction
 from tests.integration.rollup.stored import AFTER, roll_up, rows, send, value
@@ -130,3 +131,33 @@ def test_a_batch_that_is_dropped_by_half_is_dropped_wholly_and_counts_once(valke
     assert roll_up() == 0
     assert rows() == wanted
     assert [key for key in valkey.scan_iter("*") if ":w:" not in key] == []
+
+
+def test_after_an_outage_the_last_minutes_come_first_and_the_others_oldest_first_and_rules_catch_up_with_them(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(shards, "_TICK_SECONDS", 0.0)
+    shard, store = shard_of("acme", 8), HotStore.from_conf()
+    send(*[interaction(number, "acme", MINUTE + number) for number in range(29)])
+    done, reached = [], []
+    left = 29
+    while left:
+        left = shards.roll_up(shard, AFTER, store).left
+        done.append(set(stored_minutes()) - set().union(*done))
+        reached.append(to_minute(ShardProgress.objects.get(shard=shard).complete_until) - MINUTE)
+    assert done == [{MINUTE, MINUTE + 27, MINUTE + 28}, *({MINUTE + number} for number in range(1, 27))]
+    assert reached == [*range(1, 27), 29]
+    assert value("interactions", "acme") == 29
+
+
+def test_late_minutes_that_are_left_to_the_next_tick_do_not_move_the_watermark_back(monkeypatch: pytest.MonkeyPatch) -> None:
+    shard, store = shard_of("acme", 8), HotStore.from_conf()
+    shards.roll_up(shard, AFTER, store)
+    monkeypatch.setattr(shards, "_TICK_SECONDS", 0.0)
+    send(*[interaction(number, "acme", MINUTE + number) for number in range(5)])
+    assert shards.roll_up(shard, AFTER, store).left == 4
+    assert to_minute(ShardProgress.objects.get(shard=shard).complete_until) == MINUTE + 29
+
+
+def stored_minutes() -> list[int]:
+    return [to_minute(batch.minute) for batch in RollupBatch.objects.all()]
