@@ -89,11 +89,11 @@ def as_json(timeline: Timeline, over: Span) -> dict[str, Any]:
                 "tenant": tenant or None,
                 "transitions": [_line(line) for line in lines if line.changed],
                 "reminders": [_line(line) for line in lines if not line.changed],
-                **_summary(timeline.tally(tenant)),
+                **summary(timeline.tally(tenant)),
             }
             for tenant, lines in sorted(timeline.lines.items())
         ],
-        **_summary(timeline.total()),
+        **summary(timeline.total()),
     }
 
 
@@ -108,5 +108,6 @@ def _line(line: Line) -> dict[str, Any]:
     }
 
 
-def _summary(tally: Tally) -> dict[str, Any]:
+def summary(tally: Tally) -> dict[str, Any]:
+    """What a timeline comes to, in numbers and in words."""
     return {**asdict(tally), "summary": str(tally)}

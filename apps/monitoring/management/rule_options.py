@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from typing import Any, Final
 
 import orjson
 from django.core.management.base import CommandError, CommandParser
 
+from apps.monitoring.alerts.backtest import Span, span
+from apps.monitoring.alerts.draft import draft
 from apps.monitoring.core import duration
 from apps.monitoring.core.period import Period
-from apps.monitoring.core.rules import Earlier, NoData, Operator, Scope, Statistic
+from apps.monitoring.core.rules import Earlier, NoData, Operator, Rule, Scope, Statistic
+from apps.monitoring.query import window
 
 
 def add(parser: CommandParser) -> None:
@@ -43,7 +47,22 @@ _FIELDS: Final = (
 )  # fmt: skip
 
 
-def given(options: dict[str, Any]) -> dict[str, Any]:
+def add_range(parser: CommandParser, last: str) -> None:
+    """Over which minutes."""
+    parser.add_argument("--last", help=f"a range that ends now: 1d, 7d (default: {last})")
+    parser.add_argument("--from", dest="frm", metavar="ISO8601", help="start of the range, included")
+    parser.add_argument("--to", metavar="ISO8601", help="end of the range, not included (default: now)")
+
+
+def read(options: dict[str, Any], last: str) -> tuple[Rule, Span]:
+    """The rule and the minutes. Raises ValidationError and RangeError with what is wrong about them."""
+    lasting = options["last"] or (None if options["frm"] or options["to"] else last)
+    start, end = window.parse(lasting, options["frm"], options["to"], datetime.now(UTC))
+    rule = draft(options["rule"], _given(options)).definition()
+    return rule, span(rule, start, end)
+
+
+def _given(options: dict[str, Any]) -> dict[str, Any]:
     """The fields of the rule that the options change."""
     return {field: options[field] for field in _FIELDS if options[field] is not None}
 
