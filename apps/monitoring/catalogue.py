@@ -242,6 +242,13 @@ def user_metric(name: str, kind: Kind) -> Metric:
     return Metric(USER_PREFIX + name, _USER_CODES[kind] + name, kind, unit, "A metric of the user's own.")
 
 
+def scale_of(metric: str) -> int:
+    """Storage units in one unit of a metric, the users' own included."""
+    if metric.startswith(USER_PREFIX):
+        return user_metric(metric.removeprefix(USER_PREFIX), Kind.HISTOGRAM).scale
+    return METRICS[metric].scale
+
+
 def by_code(code: str) -> Metric:
     """The metric of a hot-store code. Raises KeyError for a code that this version does not know."""
     known = BY_CODE.get(code)

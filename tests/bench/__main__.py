@@ -6,7 +6,9 @@ import argparse
 import json
 import multiprocessing
 import os
+import shutil
 import sys
+import tempfile
 from collections.abc import Callable, Mapping
 from multiprocessing.connection import Connection
 from pathlib import Path
@@ -112,8 +114,10 @@ def alone(measure: Callable[[Servers], Rows]) -> Rows:
 
 def _measure(measure: Callable[[Servers], Rows], sender: Connection) -> None:
     servers = Servers.start(durable=True)
+    logs = tempfile.mkdtemp(prefix="agentmon-bench-")
     try:
         os.environ.update(servers.environment())
+        os.environ["MONITORING_LOG_PATH"] = f"{logs}/agent.log"
         os.environ.setdefault("DJANGO_SETTINGS_MODULE", "config.settings")
         import django
         from django.core.management import call_command
@@ -123,6 +127,7 @@ def _measure(measure: Callable[[Servers], Rows], sender: Connection) -> None:
         sender.send(measure(servers))
     finally:
         servers.stop()
+        shutil.rmtree(logs)
 
 
 def table(name: str, rows: list[dict[str, Any]]) -> str:

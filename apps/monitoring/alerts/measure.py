@@ -11,7 +11,7 @@ import numpy.typing as npt
 import orjson
 from django.db import connection
 
-from apps.monitoring.catalogue import DISTINCT, METRICS, RATIOS, USER_PREFIX, Kind, Ratio, user_metric
+from apps.monitoring.catalogue import DISTINCT, METRICS, RATIOS, Kind, Ratio, scale_of
 from apps.monitoring.core import derived, distinct, histogram
 from apps.monitoring.core.clock import SECONDS, to_datetime
 from apps.monitoring.core.judging import NOTHING, Measured
@@ -165,13 +165,6 @@ def tenant_of(rule: Rule) -> str | None:
     if rule.scope == Scope.EVERY_TENANT:
         return None
     return rule.tenant if rule.scope == Scope.ONE_TENANT else GLOBAL
-
-
-def scale_of(metric: str) -> int:
-    """Storage units in one unit of a metric, the users' own included."""
-    if metric.startswith(USER_PREFIX):
-        return user_metric(metric.removeprefix(USER_PREFIX), Kind.HISTOGRAM).scale
-    return METRICS[metric].scale
 
 
 class Windows:

@@ -9,10 +9,10 @@ import numpy as np
 from django.db import connection
 
 from apps.monitoring.alerts import minutes
-from apps.monitoring.alerts.measure import expected_tenants, sampled_metric, scale_of, tenant_of
+from apps.monitoring.alerts.measure import expected_tenants, sampled_metric, tenant_of
 from apps.monitoring.alerts.minutes import Stored
 from apps.monitoring.alerts.track import Track
-from apps.monitoring.catalogue import DISTINCT, METRICS, RATIOS, Kind, Ratio
+from apps.monitoring.catalogue import DISTINCT, METRICS, RATIOS, Kind, Ratio, scale_of
 from apps.monitoring.core import derived
 from apps.monitoring.core.clock import to_datetime
 from apps.monitoring.core.frame import Floats, Frame, Integers, Mask

@@ -14,7 +14,7 @@ from rest_framework.exceptions import APIException
 from rest_framework.response import Response
 from rest_framework.views import exception_handler
 
-from apps.monitoring.query.errors import HotStoreUnavailableError, RangeError, UnknownTenantError
+from apps.monitoring.query.errors import HotStoreUnavailableError, QuestionError, RangeError, UnknownTenantError
 
 _log = logging.getLogger(__name__)
 
@@ -47,7 +47,7 @@ def handle(error: Exception, context: dict[str, Any]) -> Response:
 
 
 def _known(error: Exception) -> tuple[int, str] | None:
-    if isinstance(error, RangeError):
+    if isinstance(error, RangeError | QuestionError):
         return 400, str(error)
     if isinstance(error, UnknownTenantError):
         return 404, str(error)

@@ -122,3 +122,26 @@ SUMMARY: Final = inline_serializer(
         "interactions": inline_serializer("Interactions", {"total": _count(), "answered": _count()}),
     },
 )
+
+SERIES: Final = inline_serializer(
+    "Series",
+    {
+        "tenant": serializers.CharField(allow_null=True, help_text="null: all tenants together."),
+        "metric": serializers.CharField(),
+        "stat": serializers.CharField(),
+        "unit": serializers.CharField(help_text="Of every value; empty when the unit is the caller's own."),
+        "from": serializers.DateTimeField(help_text="Start of the first step."),
+        "to": serializers.DateTimeField(help_text="End of the last step."),
+        "step_seconds": _count(),
+        "complete_until": serializers.DateTimeField(allow_null=True, help_text="Every minute before is rolled up."),
+        "timestamps": serializers.ListField(child=serializers.DateTimeField(), help_text="The start of each step."),
+        "series": inline_serializer(
+            "Line",
+            {
+                "labels": serializers.DictField(child=serializers.CharField()),
+                "values": serializers.ListField(child=serializers.FloatField(allow_null=True), help_text="One a step."),
+            },
+            many=True,
+        ),
+    },
+)

@@ -8,6 +8,7 @@ from apps.monitoring.api import problem, views
 
 urlpatterns = [
     path("api/v1/metrics/summary", views.SummaryView.as_view(), name="metrics-summary"),
+    path("api/v1/metrics/series", views.SeriesView.as_view(), name="metrics-series"),
     path("healthz", views.HealthView.as_view(), name="healthz"),
     path("readyz", views.ReadyView.as_view(), name="readyz"),
     # The schema and its page have addresses of their own; a program that asks for anything else reads problem details.

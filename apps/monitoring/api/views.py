@@ -15,10 +15,19 @@ from rest_framework.views import APIView
 
 from apps.monitoring import status
 from apps.monitoring.api import problem
-from apps.monitoring.api.serializers import PARTS, READINESS, SUMMARY, HealthSerializer, ProblemSerializer
+from apps.monitoring.api.serializers import PARTS, READINESS, SERIES, SUMMARY, HealthSerializer, ProblemSerializer
 from apps.monitoring.api.tenancy import visible
-from apps.monitoring.query import summary, window
+from apps.monitoring.catalogue import RATIOS
+from apps.monitoring.core.rules import Statistic
+from apps.monitoring.query import series, summary, window
+from apps.monitoring.query.series import Question, Range
 
+_RANGE: Final = (
+    OpenApiParameter("tenant", str, description="Without it: all together, or the token's own tenant."),
+    OpenApiParameter("window", str, description="A range that ends now, such as 15m, 1h, 7d. Default: 1h."),
+    OpenApiParameter("from", OpenApiTypes.DATETIME, description="Start, included."),
+    OpenApiParameter("to", OpenApiTypes.DATETIME, description="End, not included. Default: now."),
+)
 _PROBLEMS: Final = {(code, problem.MEDIA_TYPE): ProblemSerializer for code in (400, 401, 403, 404, 503)}
 
 
@@ -29,12 +38,7 @@ class SummaryView(APIView):
         operation_id="metrics_summary",
         tags=["metrics"],
         summary="Summary of a range, live to the second",
-        parameters=[
-            OpenApiParameter("tenant", str, description="Without it: all together, or the token's own tenant."),
-            OpenApiParameter("window", str, description="A range that ends now, such as 15m, 1h, 7d. Default: 1h."),
-            OpenApiParameter("from", OpenApiTypes.DATETIME, description="Start, included."),
-            OpenApiParameter("to", OpenApiTypes.DATETIME, description="End, not included. Default: now."),
-        ],
+        parameters=list(_RANGE),
         responses={200: SUMMARY, **_PROBLEMS},
     )
     def get(self, request: Request) -> Response:
@@ -43,6 +47,39 @@ class SummaryView(APIView):
         tenant = visible(request, query.get("tenant"))
         start, end = window.parse(query.get("window"), query.get("from"), query.get("to"), timezone.now())
         return Response(summary.shared(tenant, start, end))
+
+
+class SeriesView(APIView):
+    """One statistic of one metric, step by step."""
+
+    @extend_schema(
+        operation_id="metrics_series",
+        tags=["metrics"],
+        summary="A statistic step by step, live to the second",
+        parameters=[
+            OpenApiParameter("metric", str, required=True, description="A metric, a ratio, or user.<name>."),
+            OpenApiParameter(
+                "stat",
+                str,
+                description="p50 p95 p99 mean min max sum count rate ratio. Default: ratio of a ratio, otherwise count.",
+            ),
+            *_RANGE,
+            OpenApiParameter(
+                "step", str, description="Minutes that divide a day: 1m, 5m, 1h, 1d. Default: as fine as a chart can show."
+            ),
+            OpenApiParameter("group_by", str, description="A label of the metric: a line for each of its values."),
+        ],
+        responses={200: SERIES, **_PROBLEMS},
+    )
+    def get(self, request: Request) -> Response:
+        """A value is null where nothing was recorded that it could be made of; a count or rate of nothing is 0."""
+        query = request.query_params
+        tenant = visible(request, query.get("tenant"))
+        metric = query.get("metric") or ""
+        default = Statistic.RATIO if metric in RATIOS else Statistic.COUNT
+        question = Question(metric, query.get("stat") or default, query.get("group_by") or None)
+        start, end = window.parse(query.get("window"), query.get("from"), query.get("to"), timezone.now())
+        return Response(series.shared(tenant, question, Range.covering(start, end, window.step(query.get("step")))))
 
 
 class OpenView(APIView):

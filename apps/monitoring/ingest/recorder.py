@@ -21,8 +21,6 @@ from apps.monitoring.ingest.prices import PriceBook
 
 _log = logging.getLogger(__name__)
 
-_WAKE_AT: Final = 2_000
-"""Events waiting before the merging thread is woken early."""
 _AT_ONCE: Final = 1_000
 """Events merged at once: bounds the time that the buffer's lock is held."""
 _EXIT_SECONDS: Final = 5.0
@@ -57,7 +55,8 @@ class Recorder:
         if waiting >= self._queue_size and not self._is_inside():
             # The merging thread does not keep up: the caller pays for its own event, and nothing is lost.
             self.flusher.counters["merged_by_caller"] += 1
-            self._merge([event])
+            self.buffer.merge([event])
+            logs.emit_many([event])
             return
         self._queue.append(event)
         if self._direct:
@@ -66,7 +65,7 @@ class Recorder:
                 self._flush_once(_EXIT_SECONDS)
         elif self._thread is None:
             self._start()
-        elif waiting == _WAKE_AT:
+        elif waiting == self._queue_size // 2:  # earlier it would only stand in the way of the callers
             self._wake.set()
 
     def note(self, event: str, times: int) -> None:
@@ -133,16 +132,13 @@ class Recorder:
                         events.append(self._queue.popleft())
                 except IndexError:
                     pass
-                self._merge(events)
+                self.buffer.merge(events)
+                logs.emit_many(events, render=True)
             return True
 
     def _send(self, seconds: float) -> bool:
         with self._turn(self._flushing, seconds) as mine:
             return mine and self.flusher.flush()
-
-    def _merge(self, events: list[Event]) -> None:
-        self.buffer.merge(events)
-        logs.emit_many(events)
 
     @contextmanager
     def _turn(self, lock: threading.Lock, seconds: float) -> Iterator[bool]:

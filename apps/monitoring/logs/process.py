@@ -93,14 +93,17 @@ def configure_from_settings() -> None:
         configure(path=settings.log_path, content_mode="none")
 
 
-def emit_many(events: Iterable[Event]) -> None:
+def emit_many(events: Iterable[Event], *, render: bool = False) -> None:
     """Log events as the recorder has them, those of a type that has a line. Never blocks on I/O.
 
-    The arguments are read later on another thread: hand over mappings that nobody changes any more.
+    With ``render`` their lines are made here, otherwise by the thread that writes them. The arguments may be read later, on
+    another thread: hand over mappings that nobody changes any more.
     """
     writer = _writer or _begun()
     if writer is not None:
         writer.put([event for event in events if event[TYPE] in _LOGGED])
+        if render:
+            writer.render()
 
 
 def drain(timeout: float = _EXIT_SECONDS) -> bool:

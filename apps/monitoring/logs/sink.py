@@ -30,17 +30,34 @@ class Sink:
         self._fd: int | None = None
         self._identity: tuple[int, int] | None = None
         self._is_file = False
+        self._at_once = _AT_ONCE
         self._torn = False
+        self._at = 0
+        """How far the first chunk is written."""
+        self.lines = 0
+        """Written."""
 
-    def write(self, lines: deque[bytes], deadline: float) -> None:
-        """Write ``lines`` (each with its end) and take off what is written, until all is or ``deadline`` (monotonic).
+    def write(self, chunks: deque[bytes], deadline: float) -> None:
+        """Write ``chunks`` (whole lines, each with its end) and take off what is written, until ``deadline`` (monotonic).
 
-        Raises OSError: TimeoutError when nobody reads. What is still in ``lines`` then is to be written again; a line of
+        Raises OSError: TimeoutError when nobody reads. Call it again with the same then: it goes on where it was; a line of
         which half is written is ended before, and written again in full.
         """
         fd = self._open()
-        while lines:
-            self._put(fd, lines, deadline)
+        while chunks:
+            self._put(fd, chunks[0], deadline)
+            if self._at == len(chunks[0]):
+                chunks.popleft()
+                self._at = 0
+
+    def give_up(self, chunks: deque[bytes]) -> int:
+        """Forget chunks, the first of which may be written in part; returns how many lines were not written."""
+        lines = sum(chunk.count(b"\n") for chunk in chunks)
+        if chunks:
+            lines -= chunks[0].count(b"\n", 0, self._at)
+        chunks.clear()
+        self._at = 0
+        return lines
 
     def close(self) -> None:
         """Close the file; the next write opens it anew."""
@@ -49,35 +66,30 @@ class Sink:
             with suppress(OSError):
                 os.close(fd)
 
-    def forget_torn(self) -> None:
-        """In a forked child: a half line is the parent's to end."""
+    def begin_anew(self) -> None:
+        """In a forked child: what is written by half is the parent's to end."""
         self._torn = False
+        self._at = self.lines = 0
 
-    def _put(self, fd: int, lines: deque[bytes], deadline: float) -> None:
-        piece = self._piece(lines)
+    def _put(self, fd: int, chunk: bytes, deadline: float) -> None:
+        start, end = self._at, self._end_of_piece(chunk)
         ending = b"\n" if self._torn else b""
-        data = ending + piece
+        data = memoryview(ending + chunk[start:end] if ending or end - start < len(chunk) else chunk)
         done = 0
         try:
             while done < len(data):
                 self._wait(fd, deadline)
-                done += self._write(fd, memoryview(data)[done:])
+                done += self._write(fd, data[done:])
         finally:
             if done:
                 self._torn = data[done - 1] != ord("\n")
-                for _ in range(data.count(b"\n", len(ending), done)):
-                    lines.popleft()
+                self._at = chunk.rfind(b"\n", start, start + max(0, done - len(ending))) + 1 or start
+                self.lines += chunk.count(b"\n", start, self._at)
 
-    def _piece(self, lines: deque[bytes]) -> bytes:
-        limit = _AT_ONCE if self._is_file else select.PIPE_BUF - 1
-        taken: list[bytes] = []
-        size = 0
-        for line in lines:
-            size += len(line)
-            if taken and size > limit:
-                break
-            taken.append(line)
-        return b"".join(taken)
+    def _end_of_piece(self, chunk: bytes) -> int:
+        if len(chunk) - self._at <= self._at_once:
+            return len(chunk)
+        return chunk.rfind(b"\n", self._at, self._at + self._at_once) + 1 or chunk.index(b"\n", self._at) + 1
 
     def _wait(self, fd: int, deadline: float) -> None:
         if self._is_file:
@@ -105,6 +117,8 @@ class Sink:
         identity = (found.st_dev, found.st_ino)
         self._torn = self._torn and identity == self._identity
         self._is_file = stat.S_ISREG(found.st_mode)
+        shared = stat.S_ISFIFO(found.st_mode) or stat.S_ISSOCK(found.st_mode)
+        self._at_once = select.PIPE_BUF - 1 if shared else _AT_ONCE
         self._identity = identity
         return self._fd
 

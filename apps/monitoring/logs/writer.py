@@ -1,4 +1,4 @@
-"""Writes lines on a thread of its own: the caller hands an event over and is never blocked."""
+"""Writes lines on a thread of its own: whoever hands an event over is never blocked."""
 
 from __future__ import annotations
 
@@ -19,7 +19,12 @@ _log = logging.getLogger(__name__)
 
 QUEUE_SIZE: Final = 20_000
 QUEUE_BYTES: Final = 64_000_000
-_BATCH: Final = 500
+_CHUNK: Final = 32_768
+"""Bytes of lines that are joined where they are made: the writing thread, on another processor, touches one piece."""
+_FEW: Final = 500
+"""Events whose texts are not worth measuring."""
+_READY: Final = 32
+"""Chunks made ahead of the writing."""
 _PAUSE_SECONDS: Final = 0.1
 _LONGEST_PAUSE_SECONDS: Final = 5.0
 _PATIENCE_SECONDS: Final = 1.0
@@ -54,10 +59,12 @@ class LogWriter:
 
     def _begin(self) -> None:
         self._queue: deque[Event] = deque()
-        self._put = self._taken = 0
-        """Bytes of the texts that went into the queue, and that came out."""
+        self._ready: deque[bytes] = deque()
+        """Chunks of lines."""
+        self._rendering = threading.Lock()
+        """Held by whoever takes events from the queue and puts lines to the ready ones, so that they stay in order."""
         self._pending: deque[bytes] = deque()
-        """Rendered, not yet written."""
+        """Being written."""
         self._turn = threading.Lock()
         self._in_turn = False
         self._counting = threading.RLock()
@@ -65,28 +72,41 @@ class LogWriter:
         self._wake = threading.Event()
         self._thread: threading.Thread | None = None
         self._closed = False
-        self._dropped = self._written = self._failed = self._retried = 0
+        self._dropped = self._failed = self._retried = 0
         self._pause = _PAUSE_SECONDS
 
     def put(self, events: Sequence[Event]) -> None:
         """Take events over: no I/O, no formatting."""
-        long = sum(map(_length, events))
         with self._counting:  # never held across I/O
-            room = self._size - len(self._queue)
-            if room < len(events) or self._put - self._taken + long > self._bytes:
-                events = self._fitting(events, room)
-                long = sum(map(_length, events))
-            self._put += long
+            if len(self._queue) + len(events) > min(_FEW, self._size):
+                events = self._fitting(events)
             self._queue.extend(events)
-        if not self._pending:  # otherwise the thread looks at the queue before it rests, or pauses because a write failed
+        self._call()
+
+    def render(self) -> None:
+        """Make lines of what waits, here: the thread that has just merged the events has them in its processor's cache.
+
+        Leaves it to the writing thread when that is at it already.
+        """
+        if self._rendering.acquire(blocking=False):
+            try:
+                self._render_waiting()
+            finally:
+                self._rendering.release()
+        self._call()
+
+    def _call(self) -> None:
+        """Somebody waits for the writing thread, which looks for more before it rests, or pauses because a write failed."""
+        if not self._pending:
             self._wake.set()
         if self._thread is None and self._own_thread:
             self._start()
 
-    def _fitting(self, events: Sequence[Event], room: int) -> Sequence[Event]:
-        left = self._bytes - (self._put - self._taken)
+    def _fitting(self, events: Sequence[Event]) -> Sequence[Event]:
+        waiting = list(self._queue)
+        left = self._bytes - sum(map(_length, waiting))
         kept = []
-        for event in events[: max(0, room)]:
+        for event in events[: max(0, self._size - len(waiting))]:
             long = _length(event)
             if long <= left:
                 kept.append(event)
@@ -94,12 +114,12 @@ class LogWriter:
         self._dropped += len(events) - len(kept)
         return kept
 
-    def run_once(self, limit: int = _BATCH, patience: float = _PATIENCE_SECONDS) -> int:
-        """Write at most ``limit`` waiting lines, waiting ``patience`` seconds for a reader; how many were. Never raises."""
+    def run_once(self, patience: float = _PATIENCE_SECONDS) -> int:
+        """Write what is ready, waiting ``patience`` seconds for a reader; how many lines were. Never raises."""
         with self._turn:
             self._in_turn = True
             try:
-                return self._take_turn(limit, patience)
+                return self._take_turn(patience)
             finally:
                 self._in_turn = False
 
@@ -112,7 +132,7 @@ class LogWriter:
                 return False
             if self._thread is not None and self._thread.is_alive():
                 self._wake.set()
-                time.sleep(min(0.002, left))
+                time.sleep(min(0.01, left))
             elif self.run_once(patience=left) == 0:
                 time.sleep(min(0.02, left))
         return True
@@ -128,13 +148,13 @@ class LogWriter:
         if drained:
             self._sink.close()
         else:
-            self._failed += len(self._queue) + len(self._pending)
+            self._failed += len(self._queue) + self._sink.give_up(self._pending) + self._sink.give_up(self._ready)
         return drained
 
     def counters(self) -> dict[str, int]:
         """Lines written, dropped because the queue was full, failed for good, and writes that were tried again."""
         return {
-            "log_lines": self._written,
+            "log_lines": self._sink.lines,
             "log_lines_dropped": self._dropped,
             "log_lines_failed": self._failed,
             "log_writes_retried": self._retried,
@@ -143,17 +163,16 @@ class LogWriter:
     def begin_anew(self) -> None:
         """In a forked child: the locks, the thread and what waits are the parent's."""
         self._begin()
-        self._sink.forget_torn()
+        self._sink.begin_anew()
 
-    def _take_turn(self, limit: int, patience: float) -> int:
+    def _take_turn(self, patience: float) -> int:
         if not self._pending:
-            self._render_waiting(limit)
-        waiting = len(self._pending)
-        if not waiting:
+            self._take_ready()
+        if not self._pending:
             return 0
+        before = self._sink.lines
         error = self._write(patience)
-        written = waiting - len(self._pending)
-        self._written += written
+        written = self._sink.lines - before
         if error is None:
             self._pause = _PAUSE_SECONDS
         else:
@@ -167,17 +186,36 @@ class LogWriter:
             return error
         return None
 
-    def _render_waiting(self, limit: int) -> None:
-        queue, pending, render = self._queue, self._pending, self._render
-        while queue and len(pending) < limit:
-            event = queue.popleft()
-            self._taken += _length(event)
+    def _take_ready(self) -> None:
+        if not self._ready and self._rendering.acquire(timeout=_PAUSE_SECONDS):
             try:
-                pending.append(render(event))
+                self._render_waiting()
+            finally:
+                self._rendering.release()
+        while self._ready:
+            self._pending.append(self._ready.popleft())
+
+    def _render_waiting(self) -> None:
+        while self._queue and len(self._ready) < _READY:
+            lines: list[bytes] = []
+            try:
+                self._render_chunk(lines)
+            finally:
+                if lines:
+                    self._ready.append(b"".join(lines))
+
+    def _render_chunk(self, lines: list[bytes]) -> None:
+        queue, render, size = self._queue, self._render, 0
+        while queue and size < _CHUNK:
+            try:
+                line = render(queue.popleft())
             except BaseException as error:  # foreign objects may raise anything when they are looked at
                 self._failed += 1
                 if not isinstance(error, Exception) and threading.current_thread() is threading.main_thread():
                     raise  # a signal
+            else:
+                lines.append(line)
+                size += len(line)
 
     def _note(self, error: Exception) -> None:
         self._retried += 1
@@ -192,12 +230,11 @@ class LogWriter:
     def _give_up(self, error: Exception) -> None:
         if not self._failed:
             _log.error("log lines are lost, %s does not take them: %s", self._sink.path, error)
-        self._failed += len(self._pending)
-        self._pending.clear()
+        self._failed += self._sink.give_up(self._pending)
         self._sink.close()
 
     def _settled(self) -> bool:
-        return not self._queue and not self._in_turn and not self._pending
+        return not (self._queue or self._ready or self._pending or self._in_turn or self._rendering.locked())
 
     def _start(self) -> None:
         with self._starting:
@@ -216,7 +253,7 @@ class LogWriter:
             self._wake.wait(self._pause if self._pending else None)
             self._wake.clear()
             self.run_once()
-            while self._queue and not self._pending:
+            while (self._queue or self._ready) and not self._pending:
                 self.run_once()
 
 

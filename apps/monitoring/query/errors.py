@@ -19,5 +19,9 @@ class RangeError(QueryError):
     """The range of time cannot be read, or is empty."""
 
 
+class QuestionError(QueryError):
+    """There is no such metric, or it has no such statistic or label."""
+
+
 class HotStoreUnavailableError(QueryError):
     """The live part cannot be read, so the answer would be wrong."""

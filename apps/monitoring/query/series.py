@@ -3,48 +3,159 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final
 
+from apps.monitoring.catalogue import EACH, METRICS, RATIOS
+from apps.monitoring.core import statistic
 from apps.monitoring.core.clock import SECONDS, isoformat, minute_of
 from apps.monitoring.core.resolution import Resolution
+from apps.monitoring.core.rules import Operator, Rule, Scope, Statistic, problems
 from apps.monitoring.core.series import GLOBAL
-from apps.monitoring.core.summary import Cells, Reader
+from apps.monitoring.core.summary import Reader
 from apps.monitoring.ingest.hotstore import HotStore
-from apps.monitoring.query import source
-from apps.monitoring.query.errors import RangeError
+from apps.monitoring.query import cache, source
+from apps.monitoring.query.errors import QuestionError, RangeError, UnknownTenantError
+from apps.monitoring.query.source import Steps
 from apps.monitoring.rollup import floors
 
 STEPS: Final = tuple(step for step in range(1, Resolution.DAY + 1) if Resolution.DAY % step == 0)
 """Minutes that a step may have: those that divide a day."""
 MAX_STEPS: Final = 11_000
 """As many points as Prometheus gives of a series at most."""
+_COMFORTABLE: Final = 500
+"""Points of a chart when nobody says how long a step is."""
 
 
-def steps(tenant: str | None, metrics: list[str], start: datetime, end: datetime, step: int) -> Mapping[int, Cells]:
-    """The cells of some metrics in each step that has any, over whole steps that cover ``[start, end)``, live to the second.
+@dataclass(frozen=True, slots=True)
+class Range:
+    """Minutes ``[first, last)``, in steps of ``step`` minutes that both are multiples of."""
 
-    Raises RangeError when the step divides no day, makes too many points, or is finer than what is still kept.
-    """
-    if step not in STEPS:
-        msg = f"a step of {step} minutes does not divide a day: take one of {', '.join(map(str, STEPS))}"
-        raise RangeError(msg)
-    first = minute_of(start.timestamp()) // step * step
-    last = -(-math.ceil(end.timestamp() / SECONDS) // step) * step
-    if (last - first) // step > MAX_STEPS:
-        msg = f"{(last - first) // step} points are too many: take a longer step"
-        raise RangeError(msg)
-    _check_kept(first, step)
-    return source.read_steps(GLOBAL if tenant is None else tenant, first, last, step, metrics, HotStore.from_conf())
+    first: int
+    last: int
+    step: int
 
+    @classmethod
+    def covering(cls, start: datetime, end: datetime, step: int | None) -> Range:
+        """Whole steps that cover ``[start, end)``; without a step the finest that a chart has room for.
 
-def _check_kept(first: int, step: int) -> None:
-    for resolution, floor in sorted(floors.read().items()):
-        if first < floor and resolution.coarser is not None and step % resolution.coarser:
-            least = resolution.coarser.value
+        Raises RangeError when the step divides no day, makes too many points, or is finer than what is still kept.
+        """
+        if step is None:
+            minutes = (end - start).total_seconds() / SECONDS
+            step = next((fine for fine in STEPS if minutes / fine <= _COMFORTABLE and not _too_fine(start, fine)), STEPS[-1])
+        if step not in STEPS:
+            msg = f"a step of {step} minutes does not divide a day: take one of {', '.join(map(str, STEPS))}"
+            raise RangeError(msg)
+        first = minute_of(start.timestamp()) // step * step
+        last = -(-math.ceil(end.timestamp() / SECONDS) // step) * step
+        if (last - first) // step > MAX_STEPS:
+            msg = f"{(last - first) // step} points are too many: take a longer step"
+            raise RangeError(msg)
+        coarser = _too_fine(start, step)
+        if coarser is not None:
+            floor, least = coarser
             msg = f"before {isoformat(floor)} only rows of {least} minutes are kept: take a step that {least} divides"
             raise RangeError(msg)
+        return cls(first, last, step)
+
+    def starts(self) -> range:
+        """The first minute of each step."""
+        return range(self.first, self.last, self.step)
+
+
+def _too_fine(start: datetime, step: int) -> tuple[int, int] | None:
+    """Until which minute the rows that such steps need are dropped, and how long those are that are kept."""
+    first = minute_of(start.timestamp()) // step * step
+    for resolution, floor in sorted(floors.read().items()):
+        if first < floor and resolution.coarser is not None and step % resolution.coarser:
+            return floor, resolution.coarser.value
+    return None
+
+
+def steps(tenant: str | None, metrics: list[str], over: Range) -> Steps:
+    """The cells of some metrics of a tenant (None: all together) in each step that has any, live to the second.
+
+    Raises HotStoreUnavailableError.
+    """
+    owner = GLOBAL if tenant is None else tenant
+    return source.read_steps(owner, over.first, over.last, over.step, metrics, HotStore.from_conf())
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    """One statistic of one metric or ratio, drawn as one line, or as one for each value of a label."""
+
+    metric: str
+    statistic: str
+    group_by: str | None = None
+
+    def __post_init__(self) -> None:
+        """Raises QuestionError that says what there is instead."""
+        rule = Rule(
+            name="", metric=self.metric, statistic=self.statistic, operator=Operator.GT, threshold=0.0, scope=Scope.GLOBAL
+        )
+        if self.statistic not in set(Statistic) - {Statistic.FORECAST}:
+            msg = f"there is no statistic {self.statistic!r}: {', '.join(sorted(set(Statistic) - {Statistic.FORECAST}))}"
+            raise QuestionError(msg)
+        wrong = problems(rule)
+        for field in ("metric", "statistic"):
+            if field in wrong:
+                raise QuestionError(wrong[field])
+        if self.group_by is not None and not statistic.has_label(self.metric, self.group_by):
+            msg = f"{self.metric} has no label {self.group_by!r}"
+            raise QuestionError(msg)
+
+
+def series(tenant: str | None, question: Question, over: Range) -> dict[str, Any]:
+    """The statistic in each step as users get it. A step that nothing was recorded in has a count of 0 and no other value.
+
+    The step that is under way counts what has come so far. Raises UnknownTenantError, HotStoreUnavailableError, or
+    django.db.DatabaseError.
+    """
+    if tenant is not None and "\0" in tenant:
+        raise UnknownTenantError(tenant)  # Postgres refuses the character, so nothing can be stored under it
+    found = steps(tenant, statistic.metrics_of(question.metric), over)
+    if tenant is not None and not found.known:
+        raise UnknownTenantError(tenant)
+    lines = {"": found.cells} if question.group_by is None else statistic.by_label(found.cells, question.group_by)
+    ratio = RATIOS.get(question.metric)
+    return {
+        "tenant": tenant,
+        "metric": question.metric,
+        "stat": question.statistic,
+        "unit": _unit(question) if ratio is None else ratio.unit,
+        "from": isoformat(over.first),
+        "to": isoformat(over.last),
+        "step_seconds": over.step * SECONDS,
+        "complete_until": None if found.complete_until is None else isoformat(found.complete_until),
+        "timestamps": [isoformat(start) for start in over.starts()],
+        "series": [
+            {
+                "labels": {} if question.group_by is None else {question.group_by: name},
+                "values": [
+                    statistic.value(cells.get(start, {}), question.metric, question.statistic, over.step * SECONDS)
+                    for start in over.starts()
+                ],
+            }
+            for name, cells in lines.items()
+        ],
+    }
+
+
+def shared(tenant: str | None, question: Question, over: Range) -> dict[str, Any]:
+    """The same for those who poll: a second old at most, and computed once for all who ask meanwhile. Not to be changed."""
+    return cache.once(("series", tenant, question, over), lambda: series(tenant, question, over))
+
+
+def _unit(question: Question) -> str:
+    if question.statistic == Statistic.RATE:
+        return "1/s"
+    if question.statistic == Statistic.COUNT:
+        return EACH
+    metric = METRICS.get(question.metric)
+    return "" if metric is None else metric.unit
 
 
 def per_minute(tenant: str | None, start: datetime, end: datetime) -> list[dict[str, Any]]:
@@ -52,7 +163,7 @@ def per_minute(tenant: str | None, start: datetime, end: datetime) -> list[dict[
 
     A minute without an answer has p95_ms None.
     """
-    found = steps(tenant, ["interactions", "response_time"], start, end, 1)
+    found = steps(tenant, ["interactions", "response_time"], Range.covering(start, end, 1)).cells
     points = []
     for minute in sorted(found):
         read = Reader(found[minute])

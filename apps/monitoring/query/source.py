@@ -58,8 +58,17 @@ def read(tenant: str, start: int, end: int, store: HotStore) -> Reading:
     return Reading(cells, seen.complete_until, seen.known, seen.start, seen.end)
 
 
-def read_steps(tenant: str, start: int, end: int, step: int, metrics: Sequence[str], store: HotStore) -> dict[int, Cells]:
-    """The merged cells of some metrics of a tenant in each step of ``step`` minutes that has any, by its first minute.
+@dataclass(frozen=True, slots=True)
+class Steps:
+    """The cells of each step that has any, by its first minute. ``complete_until`` and ``known`` as in `Reading`."""
+
+    cells: dict[int, Cells]
+    complete_until: int | None
+    known: bool
+
+
+def read_steps(tenant: str, start: int, end: int, step: int, metrics: Sequence[str], store: HotStore) -> Steps:
+    """The merged cells of some metrics of a tenant in each step of ``step`` minutes.
 
     ``start``, ``end`` and the steps are multiples of ``step``, which divides a day. Raises HotStoreUnavailableError.
     """
@@ -74,7 +83,7 @@ def read_steps(tenant: str, start: int, end: int, step: int, metrics: Sequence[s
         cells = {key: cell for key, cell in cells_of(held).items() if key.metric in metrics}
         if cells:
             merge(found.setdefault(batch.minute - batch.minute % step, {}), cells)
-    return found
+    return Steps(found, seen.complete_until, seen.known)
 
 
 def watermark(shards: int) -> int | None:

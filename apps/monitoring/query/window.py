@@ -36,6 +36,17 @@ def parse(window: str | None, frm: str | None, to: str | None, now: datetime) ->
     return start, end
 
 
+def step(text: str | None) -> int | None:
+    """Minutes of a step such as 60s, 5m, 1h; None stays None. Raises RangeError."""
+    if text is None:
+        return None
+    span = _span(text)
+    if span % timedelta(minutes=1):
+        msg = f"a step is whole minutes, such as 1m, 5m or 1h, not {text!r}"
+        raise RangeError(msg)
+    return span // timedelta(minutes=1)
+
+
 def moment(text: str, name: str) -> datetime:
     """A moment as ISO 8601 with a zone. Raises RangeError."""
     try:

@@ -14,6 +14,7 @@ from django.test import Client
 from tests.integration.api.conftest import Record
 
 SUMMARY = "/api/v1/metrics/summary"
+SERIES = "/api/v1/metrics/series"
 
 
 @pytest.fixture(scope="module")
@@ -47,7 +48,7 @@ def check(schema: dict[str, Any], path: str, answer: Any) -> None:
 
 
 def test_every_address_is_described(schema: dict[str, Any]) -> None:
-    assert set(schema["paths"]) == {SUMMARY, "/healthz", "/readyz"}
+    assert set(schema["paths"]) == {SUMMARY, SERIES, "/healthz", "/readyz"}
 
 
 def test_an_empty_summary_is_as_described(schema: dict[str, Any], everyone: Client) -> None:

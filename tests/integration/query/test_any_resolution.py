@@ -26,6 +26,7 @@ from apps.monitoring.ingest.hotstore import Held, HotStore
 from apps.monitoring.models import RetentionFloor
 from apps.monitoring.query import series, source
 from apps.monitoring.query.errors import RangeError
+from apps.monitoring.query.series import Range
 from apps.monitoring.query.summary import summary
 from apps.monitoring.rollup import floors
 from apps.monitoring.rollup.cells import Cells, cells_of, merge
@@ -148,7 +149,9 @@ def check_steps(slots: Slots, generator: random.Random, dropped: int) -> None:
         if dropped and step < 60:
             start = max(start, FIRST + dropped * Resolution.DAY)
         tenant = generator.choice([*TENANTS, None])
-        found = series.steps(tenant, ["interactions", "response_time"], to_datetime(start), to_datetime(LAST), step)
+        found = series.steps(
+            tenant, ["interactions", "response_time"], Range.covering(to_datetime(start), to_datetime(LAST), step)
+        ).cells
         for at in range(start, LAST, step):
             wanted = Reader(plain(slots, tenant or GLOBAL, at, at + step))
             read = Reader(found.get(at, {}))
@@ -198,14 +201,14 @@ class TestWhatIsNotKeptAnyMore:
     def test_steps_finer_than_what_is_kept_are_refused_with_what_would_do(self) -> None:
         floors.move(Resolution.MINUTE, to_datetime(FIRST + Resolution.DAY), timezone.now())
         with pytest.raises(RangeError, match="60 divides"):
-            series.steps(None, ["interactions"], to_datetime(FIRST), to_datetime(LAST), 5)
-        assert series.steps(None, ["interactions"], to_datetime(FIRST), to_datetime(LAST), 120) == {}
+            Range.covering(to_datetime(FIRST), to_datetime(LAST), 5)
+        assert series.steps(None, ["interactions"], Range.covering(to_datetime(FIRST), to_datetime(LAST), 120)).cells == {}
 
     @pytest.mark.parametrize("step", [0, 7, 2_880])
     def test_a_step_that_divides_no_day_is_refused(self, step: int) -> None:
         with pytest.raises(RangeError, match="divide a day"):
-            series.steps(None, ["interactions"], to_datetime(FIRST), to_datetime(LAST), step)
+            Range.covering(to_datetime(FIRST), to_datetime(LAST), step)
 
     def test_too_many_points_are_refused(self) -> None:
         with pytest.raises(RangeError, match="too many"):
-            series.steps(None, ["interactions"], to_datetime(FIRST - 20_000), to_datetime(LAST), 1)
+            Range.covering(to_datetime(FIRST - 20_000), to_datetime(LAST), 1)

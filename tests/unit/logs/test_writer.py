@@ -94,16 +94,17 @@ def test_long_texts_fill_the_queue_sooner_and_short_lines_still_fit(
     writer_to: Callable[..., LogWriter], tmp_path: Path
 ) -> None:
     path = tmp_path / "agent.log"
-    writer = writer_to(path, queue_bytes=10_000, own_thread=False)
-    long = [event(conversation_id=f"c-{n}", customer_message="é" * 4_000, agent_response=None) for n in range(4)]
+    writer = writer_to(path, queue_bytes=150_000, own_thread=False)
+    writer.put([event(conversation_id="c-0", customer_message="hi", agent_response="hi")] * 500)
+    long = [event(conversation_id=f"c-{n}", customer_message="é" * 30_000, agent_response=None) for n in range(1, 5)]
     writer.put([*long[:3], event(conversation_id="c-short", customer_message="hi", agent_response="hi")])
     writer.put(long[3:])
     assert writer.counters()["log_lines_dropped"] == 2
     assert writer.drain(20)
-    assert conversations(path) == ["c-0", "c-1", "c-short"]
+    assert conversations(path) == [*["c-0"] * 500, "c-1", "c-2", "c-short"]
     writer.put(long[3:])  # what was written makes room
     assert writer.drain(20)
-    assert conversations(path)[-1] == "c-3"
+    assert conversations(path)[-1] == "c-4"
 
 
 def test_an_event_that_cannot_be_read_is_counted_and_the_next_one_written(
