@@ -74,12 +74,16 @@ def test_what_lies_before_the_minutes_that_are_kept_lands_in_its_hours(tmp_path:
 
 def test_what_is_older_than_everything_that_is_kept_is_refused_by_line(tmp_path: Path) -> None:
     file = recording(tmp_path / "old.jsonl", 48)
+    early = [START + timedelta(minutes=30 * number) for number in range(96)]
+    before = datetime.now(UTC) - timedelta(days=29)
     short = {f"MONITORING_RETENTION_{kind}_DAYS": "29" for kind in ("MINUTE", "HOUR", "DAY")}
     done = manage({**environment_of_tests(), **short}, "replay", str(file), "--start", START.isoformat(), "--json")
     assert done.returncode == 1
     result = json.loads(done.stdout)
     assert result["interactions"] + len(result["broken_lines"]) == 96
-    assert 40 <= len(result["broken_lines"]) <= 50
+    after = datetime.now(UTC) - timedelta(days=29)
+    refused = len(result["broken_lines"])
+    assert sum(moment < before for moment in early) <= refused <= sum(moment < after for moment in early)
     assert "MONITORING_RETENTION_DAY_DAYS" in result["broken_lines"][0]["reason"]
     assert "hours and days stay" in result["note"]
 
