@@ -46,7 +46,7 @@ def compaction(tenants: int = TENANTS) -> list[dict[str, Any]]:
 
 
 def reading(tenants: int = TENANTS) -> list[dict[str, Any]]:
-    """One row a range: how long an answer takes that nobody asked for before."""
+    """One row a range: how long the first answer takes, and one whose whole hours or days were read for another."""
     now = _tables(tenants)
     _compaction(tenants, now // HOUR * HOUR - HOUR)
     _history(now)
@@ -182,6 +182,12 @@ def _history(now: int) -> None:
         _fill(60, "small", range(first, first + DAY, HOUR), one, own_part)
     _fill(60, "small", range(today, now // HOUR * HOUR, HOUR), one, own_part)
     _fill(1440, "long", range(today - 90 * DAY, today, DAY), one, own_part)
+    with connection.cursor() as cursor:  # as compaction leaves it
+        cursor.execute(
+            "INSERT INTO monitoring_compaction (resolution, shard, ts, changes, compacted, compacted_at, rows) "
+            "SELECT DISTINCT resolution, part, ts, 1, 1, now(), 0 FROM monitoring_metricsnapshot WHERE resolution > 1 "
+            "ON CONFLICT DO NOTHING"
+        )
     for shard in range(8):
         with transaction.atomic():
             periods.touch(Period(Resolution.HOUR, shard, now // HOUR * HOUR))  # the hour under way
@@ -217,10 +223,11 @@ def _reading(now: int, tenants: int) -> Iterator[dict[str, Any]]:
         (f"24 h, {tenants} tenants together", summaries(None, DAY), 50),
         (f"p95 of 5 minutes of each of {tenants} tenants", rule, None),
     ):
-        read()
+        first = _milliseconds(read)
         taken = sorted(_milliseconds(read) for _ in range(RUNS))
         yield {
             "what": name,
+            "first_ms": round(first, 1),
             "p50_ms": round(statistics.median(taken), 1),
             "p95_ms": round(taken[int(RUNS * 0.95) - 1], 1),
             "target_p95_ms": target or "-",

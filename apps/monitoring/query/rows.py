@@ -57,6 +57,29 @@ def read(
     ]
 
 
+def together(parts: Sequence[Merged]) -> list[Merged]:
+    """Rows of several stretches as one of each series."""
+    found: dict[int, list[Merged]] = {}
+    for part in parts:
+        found.setdefault(part.series, []).append(part)
+    return [own[0] if len(own) == 1 else _one(own) for own in found.values()]
+
+
+def _one(own: Sequence[Merged]) -> Merged:
+    sums = [one.sum for one in own if one.sum is not None]
+    lows = [one.min for one in own if one.min is not None]
+    highs = [one.max for one in own if one.max is not None]
+    return Merged(
+        own[0].series,
+        min(one.start for one in own),
+        sum(one.count for one in own),
+        sum(sums) if sums else None,
+        min(lows, default=None),
+        max(highs, default=None),
+        [data for one in own for data in one.datas],
+    )
+
+
 def _select(what: str, then: str, series: Sequence[int], stretches: Sequence[Stretch]) -> list[tuple[Any, ...]]:
     if not series:
         return []

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import partial
 from types import MappingProxyType
 from typing import Final
 
@@ -19,7 +20,7 @@ from apps.monitoring.core.resolution import Resolution, Stored, Stretch
 from apps.monitoring.core.series import GLOBAL, SeriesKey
 from apps.monitoring.ingest.hotstore import Batch, Held, HotStore, shard_of
 from apps.monitoring.models import RollupBatch, Series, ShardProgress
-from apps.monitoring.query import rows
+from apps.monitoring.query import remembered, rows
 from apps.monitoring.query.errors import HotStoreUnavailableError
 from apps.monitoring.query.rows import Merged
 from apps.monitoring.rollup import floors, periods
@@ -52,7 +53,8 @@ def read(tenant: str, start: int, end: int, store: HotStore) -> Reading:
     Raises HotStoreUnavailableError.
     """
     with _reading(tenant, start, end, store) as seen:
-        cells = _stored(seen.names, seen.stored.stretches(seen.start, seen.end))
+        shard = None if tenant == GLOBAL else shard_of(tenant, store.shards)
+        cells = _stored(tenant, shard, seen.names, seen.stored.stretches(seen.start, seen.end))
     for _, held in seen.live:
         merge(cells, cells_of(held))
     return Reading(cells, seen.complete_until, seen.known, seen.start, seen.end)
@@ -149,9 +151,21 @@ def _repeatable_read() -> None:
         cursor.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY")
 
 
-def _stored(names: dict[int, SeriesKey], stretches: Sequence[Stretch]) -> Cells:
-    merged = rows.read(list(names), _with_data(names), stretches)
+def _stored(tenant: str, shard: int | None, names: dict[int, SeriesKey], stretches: Sequence[Stretch]) -> Cells:
+    long = [stretch for stretch in stretches if stretch.end - stretch.start > stretch.resolution > Resolution.MINUTE]
+    parts = rows.read(list(names), _with_data(names), [stretch for stretch in stretches if stretch not in long])
+    for stretch in long:
+        version = periods.version(stretch.resolution, stretch.start, stretch.end, shard)
+        parts += remembered.once((tenant, stretch, version), partial(_merged, names, stretch))
+    merged = rows.together(parts)
     return {names[one.series]: cell for one, cell in zip(merged, _cells(merged, names), strict=True)}
+
+
+def _merged(names: dict[int, SeriesKey], stretch: Stretch) -> list[Merged]:
+    """Each series of a stretch with its bytes merged into one piece."""
+    found = rows.read(list(names), _with_data(names), [stretch])
+    datas = [cell.data() for cell in _cells(found, names)]
+    return [replace(one, datas=() if data is None else (data,)) for one, data in zip(found, datas, strict=True)]
 
 
 def _with_data(names: dict[int, SeriesKey]) -> list[int]:

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Final
 
 from django.db import connection
-from django.db.models import F, QuerySet
+from django.db.models import Count, F, Max, QuerySet, Sum
+from django.db.models.functions import Coalesce
 
 from apps.monitoring.conf import conf
 from apps.monitoring.core.clock import to_datetime, to_minute
@@ -75,6 +77,18 @@ def stored(start: int, end: int) -> Stored:
     for resolution, moment in found.values_list("resolution", "ts").distinct():
         stale[Resolution(resolution)].append(to_minute(moment))
     return Stored(stale, floors.read())
+
+
+def version(resolution: Resolution, start: int, end: int, shard: int | None) -> tuple[int, int, datetime | None]:
+    """What the hours or days that begin in ``[start, end)`` were made of, of one shard or of all; another one, other rows.
+
+    Call it in the transaction that reads them.
+    """
+    found = Compaction.objects.filter(resolution=resolution, ts__gte=to_datetime(start), ts__lt=to_datetime(end))
+    if shard is not None:
+        found = found.filter(shard=shard)
+    told = found.aggregate(periods=Count("ts"), changes=Coalesce(Sum("compacted"), 0), last=Max("compacted_at"))
+    return told["periods"], told["changes"], told["last"]
 
 
 def stale_shards() -> list[int]:

@@ -1,0 +1,52 @@
+"""Merged hours and days that were read before: they change seldom, and are asked for each few seconds.
+
+Kept in the process, by what they were made of: a period that was compacted anew has another version, and is read again.
+"""
+
+from __future__ import annotations
+
+import os
+import threading
+from collections import OrderedDict
+from collections.abc import Callable, Hashable, Sequence
+from typing import Final
+
+from apps.monitoring.query.rows import Merged
+
+_MOST_BYTES: Final = 64_000_000
+_ROW_BYTES: Final = 300
+"""What a row takes beside its bytes."""
+
+_lock = threading.Lock()
+_known: OrderedDict[Hashable, tuple[Sequence[Merged], int]] = OrderedDict()
+_size = 0
+
+
+def once(key: Hashable, read: Callable[[], Sequence[Merged]]) -> Sequence[Merged]:
+    """What ``read`` gave under this key before, or gives now. The least recently asked for go when there is no room."""
+    global _size  # noqa: PLW0603 - one memory a process
+    with _lock:
+        found = _known.get(key)
+        if found is not None:
+            _known.move_to_end(key)
+            return found[0]
+    rows = read()
+    taken = sum(_ROW_BYTES + sum(map(len, row.datas)) for row in rows)
+    with _lock:
+        if key not in _known:
+            _known[key] = rows, taken
+            _size += taken
+        while _size > _MOST_BYTES:
+            _, (_, freed) = _known.popitem(last=False)
+            _size -= freed
+    return rows
+
+
+def _begin_anew() -> None:
+    """In a forked child: the lock may be taken by a thread that the child does not have."""
+    global _lock, _size
+    _lock, _size = threading.Lock(), 0
+    _known.clear()
+
+
+os.register_at_fork(after_in_child=_begin_anew)

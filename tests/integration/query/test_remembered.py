@@ -1,0 +1,63 @@
+"""Merged hours are remembered, and read again as soon as they were made anew."""
+
+from __future__ import annotations
+
+import time
+
+import pytest
+from django.db import connection
+
+from apps.monitoring.core.clock import minute_of, to_datetime
+from apps.monitoring.core.resolution import Resolution
+from apps.monitoring.query import remembered
+from apps.monitoring.query.rows import Merged
+from apps.monitoring.query.summary import summary
+from tests.integration.ingest.hot import interaction
+from tests.integration.rollup.stored import compact, roll_up, send
+
+pytestmark = pytest.mark.usefixtures("stores")
+
+HOURS = 4
+FIRST = Resolution.HOUR.floor(minute_of(time.time())) - 6 * 60
+
+
+def total(tenant: str | None) -> int:
+    found = summary(tenant, to_datetime(FIRST), to_datetime(FIRST + HOURS * 60))
+    return int(found["interactions"]["total"])
+
+
+def done() -> None:
+    roll_up(time.time())
+    assert compact()
+
+
+@pytest.mark.parametrize("tenant", ["acme", None], ids=["one tenant", "all together"])
+def test_hours_are_read_once_until_they_are_made_anew(tenant: str | None) -> None:
+    send(*[interaction(number, "acme", FIRST + number * 60) for number in range(HOURS)])
+    done()
+    assert total(tenant) == HOURS
+    with connection.cursor() as cursor:  # behind everybody's back
+        cursor.execute("UPDATE monitoring_metricsnapshot SET count = count + 100 WHERE resolution = 60")
+        assert total(tenant) == HOURS
+        cursor.execute("UPDATE monitoring_metricsnapshot SET count = count - 100 WHERE resolution = 60")
+    send(interaction(9, "acme", FIRST + 60))
+    assert total(tenant) == HOURS + 1
+    done()
+    assert total(tenant) == HOURS + 1
+
+
+def test_late_records_are_in_the_next_answer() -> None:
+    for late in range(3):
+        send(interaction(late, "acme", FIRST + late * 60))
+        done()
+        assert (total("acme"), total(None)) == (late + 1, late + 1)
+
+
+def test_it_does_not_grow_without_bound() -> None:
+    remembered._begin_anew()
+    rows = [Merged(1, 0, 1, None, None, None, (b"x" * 1_000_000,))]
+    for number in range(200):
+        assert remembered.once(("a test", number), lambda: rows) is rows
+    assert remembered._size <= 64_000_000
+    assert len(remembered._known) == 63
+    assert ("a test", 199) in remembered._known
