@@ -84,7 +84,7 @@ class TestReading:
             wanted = total()
             assert summarize(source.read("acme", MINUTE, MINUTE + 1, store).cells)["interactions"]["total"] == wanted
 
-    @pytest.mark.timeout(60)
+    @pytest.mark.timeout(120)
     def test_while_roll_ups_run_the_total_never_goes_down_and_never_beyond_what_was_sent(self) -> None:
         sent, seen, errors, stop = [0], [0], [], threading.Event()
 
@@ -113,15 +113,15 @@ class TestReading:
         for thread in threads:
             thread.start()
         writer = Writer(HotStore.from_conf())
-        for _ in range(120):
+        # However busy the machine is, the readers have looked often enough before the writer is done.
+        while (sent[0] < 2_400 or len(seen) < 40) and not errors:
             assert writer.send(*[interaction(number) for number in range(20)])
             sent[0] += 20
         stop.set()
         for thread in threads:
             thread.join()
         assert errors == []
-        assert len(seen) > 20
-        assert total("acme") == 2_400
+        assert total("acme") == sent[0]
 
     def test_a_range_includes_its_start_and_not_its_end(self) -> None:
         send(*[interaction(0, minute=MINUTE + offset) for offset in range(4)])
