@@ -188,11 +188,16 @@ def _history(now: int) -> None:
             "SELECT DISTINCT resolution, part, ts, 1, 1, now(), 0 FROM monitoring_metricsnapshot WHERE resolution > 1 "
             "ON CONFLICT DO NOTHING"
         )
+        cursor.execute(  # as the roll-up leaves it
+            "INSERT INTO monitoring_rollupbatch (id, shard, minute, rows, late, committed_at) "
+            "SELECT gen_random_uuid(), shard, minute, 1, false, now() "
+            "FROM generate_series(now() - interval '36 days', now(), '1 minute') AS minutes (minute), generate_series(0, 7) AS shard"
+        )
     for shard in range(8):
         with transaction.atomic():
             periods.touch(Period(Resolution.HOUR, shard, now // HOUR * HOUR))  # the hour under way
     with connection.cursor() as cursor:
-        cursor.execute("VACUUM ANALYZE monitoring_metricsnapshot, monitoring_series")
+        cursor.execute("VACUUM ANALYZE monitoring_metricsnapshot, monitoring_series, monitoring_rollupbatch")
 
 
 def _reading(now: int, tenants: int) -> Iterator[dict[str, Any]]:

@@ -1,6 +1,6 @@
-"""Merged hours and days that were read before: they change seldom, and are asked for each few seconds.
+"""Merged rows that were read before: they change seldom, and are asked for each few seconds.
 
-Kept in the process, by what they were made of: a period that was compacted anew has another version, and is read again.
+Kept in the process, by what they were made of: a period that was made anew has another version, and is read again.
 """
 
 from __future__ import annotations
@@ -22,24 +22,32 @@ _known: OrderedDict[Hashable, tuple[Sequence[Merged], int]] = OrderedDict()
 _size = 0
 
 
-def once(key: Hashable, read: Callable[[], Sequence[Merged]]) -> Sequence[Merged]:
-    """What ``read`` gave under this key before, or gives now. The least recently asked for go when there is no room."""
+def each(keys: Sequence[Hashable], read: Callable[[list[int]], Sequence[Sequence[Merged]]]) -> list[Sequence[Merged]]:
+    """What is remembered under each key; ``read`` gives it for the places of those under which nothing is.
+
+    The least recently asked for go when there is no room.
+    """
     global _size  # noqa: PLW0603 - one memory a process
+    found: dict[Hashable, Sequence[Merged]] = {}
     with _lock:
-        found = _known.get(key)
-        if found is not None:
-            _known.move_to_end(key)
-            return found[0]
-    rows = read()
-    taken = sum(_ROW_BYTES + sum(map(len, row.datas)) for row in rows)
+        for key in keys:
+            if key in _known:
+                _known.move_to_end(key)
+                found[key] = _known[key][0]
+    missing = [place for place, key in enumerate(keys) if key not in found]
+    if not missing:
+        return list(map(found.__getitem__, keys))
+    made = {keys[place]: rows for place, rows in zip(missing, read(missing), strict=True)}
     with _lock:
-        if key not in _known:
-            _known[key] = rows, taken
-            _size += taken
+        for key, rows in made.items():
+            if key not in _known:
+                taken = sum(_ROW_BYTES + sum(map(len, row.datas)) for row in rows)
+                _known[key] = rows, taken
+                _size += taken
         while _size > _MOST_BYTES:
             _, (_, freed) = _known.popitem(last=False)
             _size -= freed
-    return rows
+    return list(map((found | made).__getitem__, keys))
 
 
 def _begin_anew() -> None:

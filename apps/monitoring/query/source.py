@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
-from functools import partial
+from datetime import datetime
+from itertools import groupby
 from types import MappingProxyType
 from typing import Final
 
@@ -23,10 +24,12 @@ from apps.monitoring.models import RollupBatch, Series, ShardProgress
 from apps.monitoring.query import remembered, rows
 from apps.monitoring.query.errors import HotStoreUnavailableError
 from apps.monitoring.query.rows import Merged
-from apps.monitoring.rollup import floors, periods
+from apps.monitoring.rollup import batches, floors, periods
 from apps.monitoring.rollup.cells import Cells, cells_of, merge
 
 _DATA: Final = (Kind.HISTOGRAM, Kind.DISTINCT)
+_TEN: Final = 10
+"""Minutes that are remembered together. All together have a row of each shard for each minute."""
 _KINDS: Final = MappingProxyType({name: metric.kind for name, metric in METRICS.items()})
 
 Live = list[tuple[Batch, Held]]
@@ -152,18 +155,68 @@ def _repeatable_read() -> None:
 
 
 def _stored(tenant: str, shard: int | None, names: dict[int, SeriesKey], stretches: Sequence[Stretch]) -> Cells:
-    long = [stretch for stretch in stretches if stretch.end - stretch.start > stretch.resolution > Resolution.MINUTE]
-    parts = rows.read(list(names), _with_data(names), [stretch for stretch in stretches if stretch not in long])
-    for stretch in long:
-        version = periods.version(stretch.resolution, stretch.start, stretch.end, shard)
-        parts += remembered.once((tenant, stretch, version), partial(_merged, names, stretch))
+    """What was read before is not read again where it can be told that it is still the same."""
+    loose: list[Stretch] = []
+    tens: list[int] = []
+    long: list[Stretch] = []
+    for stretch in stretches:
+        if stretch.resolution is Resolution.MINUTE:
+            whole = range(-(-stretch.start // _TEN) * _TEN, stretch.end - _TEN + 1, _TEN)
+            if not whole or batches.without_proof(whole[0]):
+                loose.append(stretch)
+                continue
+            tens += whole
+            edges = ((stretch.start, whole[0]), (whole[-1] + _TEN, stretch.end))
+            loose += [Stretch(Resolution.MINUTE, start, end) for start, end in edges if start < end]
+        elif stretch.end - stretch.start > stretch.resolution:
+            long.append(stretch)
+        else:
+            loose.append(stretch)
+    parts = rows.read(list(names), _with_data(names), loose)
+    for found in (_read_tens(tenant, shard, names, tens), _read_long(tenant, shard, names, long)):
+        for part in found:
+            parts += part
     merged = rows.together(parts)
     return {names[one.series]: cell for one, cell in zip(merged, _cells(merged, names), strict=True)}
 
 
-def _merged(names: dict[int, SeriesKey], stretch: Stretch) -> list[Merged]:
-    """Each series of a stretch with its bytes merged into one piece."""
-    found = rows.read(list(names), _with_data(names), [stretch])
+def _read_tens(tenant: str, shard: int | None, names: dict[int, SeriesKey], tens: Sequence[int]) -> list[Sequence[Merged]]:
+    """The merged rows of each ten minutes, known by the batches that they came with."""
+    versions: dict[int, tuple[int, datetime]] = {}
+    for start, end in _joined(tens):
+        versions |= batches.versions(start, end, _TEN, shard)
+
+    def read(missing: list[int]) -> list[list[Merged]]:
+        chosen = [tens[place] for place in missing]
+        found: dict[int, list[Merged]] = {start: [] for start in chosen}
+        stretches = [Stretch(Resolution.MINUTE, start, end) for start, end in _joined(chosen)]
+        for one in _merged(names, stretches, _TEN):
+            found[one.start].append(one)
+        return list(found.values())
+
+    return remembered.each([(tenant, start, versions.get(start)) for start in tens], read)
+
+
+def _joined(tens: Sequence[int]) -> Iterator[tuple[int, int]]:
+    """Ascending tens of minutes, those that follow each other together."""
+    for _, run in groupby(enumerate(tens), lambda numbered: numbered[1] - numbered[0] * _TEN):
+        own = [start for _, start in run]
+        yield own[0], own[-1] + _TEN
+
+
+def _read_long(tenant: str, shard: int | None, names: dict[int, SeriesKey], long: Sequence[Stretch]) -> list[Sequence[Merged]]:
+    """The merged rows of each stretch of several hours or days, known by what these were made of."""
+
+    def read(missing: list[int]) -> list[list[Merged]]:
+        return [_merged(names, [long[place]], None) for place in missing]
+
+    versions = [periods.version(stretch.resolution, stretch.start, stretch.end, shard) for stretch in long]
+    return remembered.each([(tenant, *key) for key in zip(long, versions, strict=True)], read)
+
+
+def _merged(names: dict[int, SeriesKey], stretches: Sequence[Stretch], step: int | None) -> list[Merged]:
+    """Each series of each step with its bytes merged into one piece."""
+    found = rows.read(list(names), _with_data(names), stretches, step)
     datas = [cell.data() for cell in _cells(found, names)]
     return [replace(one, datas=() if data is None else (data,)) for one, data in zip(found, datas, strict=True)]
 

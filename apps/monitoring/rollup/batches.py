@@ -133,6 +133,27 @@ def _cells(blocks: Iterable[Block]) -> dict[int, Cell]:
     return cells
 
 
+def versions(start: int, end: int, step: int, shard: int | None) -> dict[int, tuple[int, datetime]]:
+    """Which batches each ``step`` minutes of ``[start, end)`` came with, of one shard or of all; others, other rows.
+
+    Steps without a batch are left out. It holds where the proofs are kept: not `without_proof`. Call it in the
+    transaction that reads the rows.
+    """
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT extract(epoch FROM minute)::bigint / (60 * %(step)s) * %(step)s, count(*), max(committed_at) "
+            "FROM monitoring_rollupbatch WHERE minute >= %(start)s AND minute < %(end)s "
+            "AND (%(shard)s::int IS NULL OR shard = %(shard)s) GROUP BY 1",
+            {"step": step, "start": to_datetime(start), "end": to_datetime(end), "shard": shard},
+        )
+        return {first: (count, last) for first, count, last in cursor.fetchall()}
+
+
+def without_proof(minute: int) -> bool:
+    """Whether the proofs of batches of a minute may be gone."""
+    return retention.without_proof(to_datetime(minute))
+
+
 def _may_have_rows(shard: int, moment: datetime) -> bool:
     """Whether an earlier batch may have written rows of the minute. The proofs of old ones are gone."""
     return retention.without_proof(moment) or RollupBatch.objects.filter(shard=shard, minute=moment).exists()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from datetime import timedelta
 
 import pytest
 from django.db import connection
@@ -46,6 +47,32 @@ def test_hours_are_read_once_until_they_are_made_anew(tenant: str | None) -> Non
     assert total(tenant) == HOURS + 1
 
 
+@pytest.mark.parametrize("tenant", ["acme", None], ids=["one tenant", "all together"])
+def test_ten_minutes_are_read_once_until_another_batch_comes(tenant: str | None) -> None:
+    send(*[interaction(number, "acme", FIRST + 3 + number) for number in range(20)])
+    roll_up(time.time())  # and not compacted: all of it is read from minutes
+    assert total(tenant) == 20
+    with connection.cursor() as cursor:  # behind everybody's back, in each ten minutes
+        cursor.execute("UPDATE monitoring_metricsnapshot SET count = count + 100 WHERE resolution = 1")
+        assert total(tenant) == 20
+        cursor.execute("UPDATE monitoring_metricsnapshot SET count = count - 100 WHERE resolution = 1")
+    for late in range(3):
+        send(interaction(100 + late, "acme", FIRST + 4 + 8 * late))
+        assert total(tenant) == 21 + late
+        roll_up(time.time())
+        assert total(tenant) == 21 + late
+
+
+def test_minutes_whose_batches_are_forgotten_are_read_each_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    send(interaction(1, "acme", FIRST))
+    roll_up(time.time())
+    assert total("acme") == 1
+    monkeypatch.setattr("apps.monitoring.rollup.retention._PROOF", timedelta(days=-1))
+    with connection.cursor() as cursor:
+        cursor.execute("UPDATE monitoring_metricsnapshot SET count = count + 100 WHERE resolution = 1")
+    assert total("acme") > 100
+
+
 def test_late_records_are_in_the_next_answer() -> None:
     for late in range(3):
         send(interaction(late, "acme", FIRST + late * 60))
@@ -57,7 +84,7 @@ def test_it_does_not_grow_without_bound() -> None:
     remembered._begin_anew()
     rows = [Merged(1, 0, 1, None, None, None, (b"x" * 1_000_000,))]
     for number in range(200):
-        assert remembered.once(("a test", number), lambda: rows) is rows
+        assert remembered.each([("a test", number)], lambda _: [rows]) == [rows]
     assert remembered._size <= 64_000_000
     assert len(remembered._known) == 63
     assert ("a test", 199) in remembered._known
