@@ -32,7 +32,7 @@ _READ: Final = (_LUA / "read.lua").read_text()
 _DROP: Final = (_LUA / "drop.lua").read_text()
 _REMEMBER_WRITER_SECONDS: Final = 7 * 86_400
 _READ_AHEAD: Final = 2
-_READ_TENANTS: Final = 250
+_READ_TENANTS: Final = 125
 """Read in one script call: about 3 ms of the server's time."""
 MAX_INTEGER: Final = 2**63 - 1
 """The largest integer that Redis and Postgres add up. A sum that would go beyond stays there."""

@@ -164,11 +164,16 @@ def advance(shard: int, until: int, left: Iterable[int] = ()) -> None:
 
     Of these it passes those that it had passed before: they are late.
     """
-    known = ShardProgress.objects.filter(shard=shard).values_list("complete_until", flat=True).first()
-    passed = 0 if known is None else to_minute(known)
-    reached = min((minute for minute in left if minute >= passed), default=until)
-    ShardProgress.objects.update_or_create(
-        shard=shard, defaults={"complete_until": to_datetime(reached), "ticked_at": timezone.now()}
+    reached = until
+    if left := list(left):
+        known = ShardProgress.objects.filter(shard=shard).values_list("complete_until", flat=True).first()
+        passed = 0 if known is None else to_minute(known)
+        reached = min((minute for minute in left if minute >= passed), default=until)
+    ShardProgress.objects.bulk_create(
+        [ShardProgress(shard=shard, complete_until=to_datetime(reached), ticked_at=timezone.now())],
+        update_conflicts=True,
+        unique_fields=["shard"],
+        update_fields=["complete_until", "ticked_at"],
     )
 
 
