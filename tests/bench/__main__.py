@@ -14,6 +14,7 @@ from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any
 
+from tests.bench.targets import verdicts
 from tests.servers.throwaway import Servers
 
 OUTPUT = Path(__file__).resolve().parents[2] / ".local" / "bench.json"
@@ -93,8 +94,13 @@ def main() -> None:
         results[name] = alone(measure)
     OUTPUT.parent.mkdir(exist_ok=True)
     known = json.loads(OUTPUT.read_text()) if OUTPUT.exists() else {}
-    OUTPUT.write_text(json.dumps(known | results, indent=2))
-    print(json.dumps(results, indent=2) if options.json else "\n\n".join(table(name, rows) for name, rows in results.items()))
+    judged = verdicts(results)
+    results = known | results
+    OUTPUT.write_text(json.dumps(results | {"targets": verdicts(results)}, indent=2))
+    tables = {**{name: results[name] for name in options.only or BENCHMARKS}, **({"targets": judged} if judged else {})}
+    print(json.dumps(tables, indent=2) if options.json else "\n\n".join(table(name, rows) for name, rows in tables.items()))
+    if any(target["met"] != "yes" for target in judged):
+        raise SystemExit(1)
 
 
 def alone(measure: Callable[[Servers], Rows]) -> Rows:
