@@ -1,8 +1,8 @@
 """A process that rolls up every shard with the task that workers run, or judges what is complete, and kills itself.
 
 `python -m tests.faults.dying POINT NTH [NOW]`: with NOW (epoch seconds) it evaluates, else it rolls up. POINT is a
-method of the hot store or the beginning of an SQL statement, with "before " or "after " in front; it dies at the NTH
-time it comes there. Ends with 0 when it never came there.
+method of the hot store or the beginning of an SQL statement (names quoted or not), with "before " or "after " in front;
+it dies at the NTH time it comes there. Ends with 0 when it never came there.
 """
 
 from __future__ import annotations
@@ -91,7 +91,7 @@ def die_at_method(name: str, countdown: Countdown) -> None:
 
 def dying_execute(beginning: str, countdown: Countdown) -> Callable[..., Any]:
     def wrapper(execute: Callable[..., Any], sql: str, params: Any, many: bool, context: Any) -> Any:  # noqa: FBT001
-        if not beginning or not sql.startswith(beginning):
+        if not beginning or not sql.strip().replace('"', "").startswith(beginning.replace('"', "")):
             return execute(sql, params, many, context)
         return countdown.around(lambda: execute(sql, params, many, context))
 

@@ -16,10 +16,12 @@ import psycopg
 import pytest
 import redis
 
+from apps.monitoring.core.clock import minute_of, to_minute
+from apps.monitoring.models import ShardProgress
 from apps.monitoring.query.source import watermark
 from tests.e2e.parts import ROOT, environment_of_tests, eventually
 from tests.integration.ingest.hot import MINUTE, interaction
-from tests.integration.rollup.stored import Row, roll_up, rows, send
+from tests.integration.rollup.stored import AFTER, Row, roll_up, rows, send
 from tests.integration.rollup.test_rollup import clear, some
 
 pytestmark = pytest.mark.usefixtures("stores")
@@ -35,9 +37,8 @@ POINTS = [
     ('after INSERT INTO "monitoring_rollupbatch"', 3),  # noted and not committed
     ("before drop", 2),  # committed and not dropped
     ("after drop", 3),  # dropped, and the next batch is still there
-    ('before UPDATE "monitoring_shardprogress"', 1),
-    ('before INSERT INTO "monitoring_shardprogress"', 1),
 ]
+WATERMARK_POINTS = ["before INSERT INTO monitoring_shardprogress", "after INSERT INTO monitoring_shardprogress"]
 LATE_POINTS = [
     ("before DELETE FROM monitoring_metricsnapshot", 1),  # about to take back what an earlier batch wrote
     ("after DELETE FROM monitoring_metricsnapshot", 2),
@@ -83,13 +84,35 @@ def test_the_next_run_repairs_what_a_kill_left(point: str, nth: int, valkey: red
     events = some(200)
     wanted = undisturbed(valkey, events)
     send(*events)
-    if "UPDATE" in point:
-        roll_up(MINUTE * 60.0)  # there is a watermark to move
     dies(point, nth)
     roll_up()
     assert rows() == wanted
     assert watermark(8) is not None
     assert [key for key in valkey.scan_iter("*") if ":w:" not in key] == []
+
+
+@pytest.mark.parametrize("earlier", [False, True], ids=["its first", "a later one"])
+@pytest.mark.parametrize("point", WATERMARK_POINTS)
+def test_the_next_run_moves_a_watermark_that_a_kill_left(point: str, *, earlier: bool, valkey: redis.Redis) -> None:
+    events = some(200)
+    wanted = undisturbed(valkey, events)
+    send(*events)
+    until = minute_of(AFTER)
+    if earlier:
+        roll_up(MINUTE * 60.0)  # there is a watermark to move
+    known = reached()
+    dies(point, 3)
+    moved = {number for number, minute in reached().items() if minute != known.get(number)}
+    assert moved == set(range(2 if point.startswith("before") else 3))
+    roll_up(time.time())
+    assert rows() == wanted
+    assert watermark(8) >= until
+    assert [key for key in valkey.scan_iter("*") if ":w:" not in key] == []
+
+
+def reached() -> dict[int, int]:
+    """The watermark of each shard that has one."""
+    return {number: to_minute(until) for number, until in ShardProgress.objects.values_list("shard", "complete_until")}
 
 
 @pytest.mark.parametrize(("point", "nth"), LATE_POINTS)

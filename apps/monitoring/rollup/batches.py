@@ -6,6 +6,7 @@ import logging
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Final
 
 import numpy as np
 from django.db import connection, transaction
@@ -25,6 +26,12 @@ from apps.monitoring.rollup.rows import Row, copy, copy_encoded
 from apps.monitoring.rollup.series_ids import SeriesIds
 
 _log = logging.getLogger(__name__)
+
+_ADVANCE: Final = """
+INSERT INTO monitoring_shardprogress AS known (shard, complete_until, ticked_at) VALUES (%s, %s, %s)
+ON CONFLICT (shard) DO UPDATE
+SET complete_until = greatest(known.complete_until, excluded.complete_until), ticked_at = excluded.ticked_at
+"""
 
 _spellings = Spellings()
 _series_ids = SeriesIds()
@@ -162,19 +169,16 @@ def _may_have_rows(shard: int, moment: datetime) -> bool:
 def advance(shard: int, until: int, left: Iterable[int] = ()) -> None:
     """Move the watermark of a shard: every minute before ``until`` is in the snapshots, or is one of those that are ``left``.
 
-    Of these it passes those that it had passed before: they are late.
+    Of these it passes those that it had passed before: they are late. It never moves back, whatever the clock of this
+    worker says: rules have judged by it.
     """
     reached = until
     if left := list(left):
         known = ShardProgress.objects.filter(shard=shard).values_list("complete_until", flat=True).first()
         passed = 0 if known is None else to_minute(known)
         reached = min((minute for minute in left if minute >= passed), default=until)
-    ShardProgress.objects.bulk_create(
-        [ShardProgress(shard=shard, complete_until=to_datetime(reached), ticked_at=timezone.now())],
-        update_conflicts=True,
-        unique_fields=["shard"],
-        update_fields=["complete_until", "ticked_at"],
-    )
+    with connection.cursor() as cursor:
+        cursor.execute(_ADVANCE, [shard, to_datetime(reached), timezone.now()])
 
 
 def forget() -> None:

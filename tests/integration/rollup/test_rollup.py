@@ -199,6 +199,13 @@ def test_a_shard_whose_batch_cannot_be_committed_keeps_its_watermark_and_its_bat
     assert value("interactions", "acme") == 1
 
 
+def test_a_worker_whose_clock_is_slow_moves_no_watermark_back() -> None:
+    roll_up()
+    send(interaction(tenant="acme"))
+    assert roll_up(AFTER - 20 * 60) == 1
+    assert watermark(8) == MINUTE + 29
+
+
 def test_a_retreat_takes_back_only_what_was_ahead() -> None:
     roll_up()
     shards.retreat(MINUTE)
