@@ -95,6 +95,8 @@ def _write(shard: int, batch: Batch, blocks: Iterable[Block], resolution: Resolu
         written = copy_encoded(
             copyformat.encode(block.columns, block.ids, period, resolution, shard) for block in map(_unique, blocks)
         )
+    if resolution is not Resolution.MINUTE:
+        periods.merged_into(Period(resolution, shard, start))
     if resolution.coarser is not None:
         periods.touch(Period(resolution.coarser, shard, resolution.coarser.floor(start)))
     return written

@@ -9,6 +9,7 @@ from typing import Final
 from django.db import connection
 from django.db.models import Count, F, Max, QuerySet, Sum
 from django.db.models.functions import Coalesce
+from django.utils import timezone
 
 from apps.monitoring.conf import conf
 from apps.monitoring.core.clock import to_datetime, to_minute
@@ -55,6 +56,20 @@ def touch(period: Period) -> None:
             "INSERT INTO monitoring_compaction AS c (resolution, shard, ts, changes, compacted, rows) "
             "VALUES (%s, %s, %s, 1, 0, 0) ON CONFLICT (resolution, shard, ts) DO UPDATE SET changes = c.changes + 1",
             [period.resolution, period.shard, to_datetime(period.start)],
+        )
+
+
+def merged_into(period: Period) -> None:
+    """Note that rows were merged into a period whose finer rows are gone: it has changed, and still holds everything.
+
+    Whoever remembers the period knows by it that it is another one. Call it in the transaction that writes the rows.
+    """
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "INSERT INTO monitoring_compaction AS c (resolution, shard, ts, changes, compacted, rows, compacted_at) "
+            "VALUES (%s, %s, %s, 1, 1, 0, %s) ON CONFLICT (resolution, shard, ts) DO UPDATE "
+            "SET changes = c.changes + 1, compacted = c.compacted + 1, compacted_at = excluded.compacted_at",
+            [period.resolution, period.shard, to_datetime(period.start), timezone.now()],
         )
 
 

@@ -7,12 +7,14 @@ from datetime import timedelta
 
 import pytest
 from django.db import connection
+from django.utils import timezone
 
 from apps.monitoring.core.clock import minute_of, to_datetime
 from apps.monitoring.core.resolution import Resolution
 from apps.monitoring.query import remembered
 from apps.monitoring.query.rows import Merged
 from apps.monitoring.query.summary import summary
+from apps.monitoring.rollup import floors
 from tests.integration.ingest.hot import interaction
 from tests.integration.rollup.stored import compact, roll_up, send
 
@@ -71,6 +73,32 @@ def test_minutes_whose_batches_are_forgotten_are_read_each_time(monkeypatch: pyt
     with connection.cursor() as cursor:
         cursor.execute("UPDATE monitoring_metricsnapshot SET count = count + 100 WHERE resolution = 1")
     assert total("acme") > 100
+
+
+@pytest.mark.parametrize("dropped", [Resolution.MINUTE, Resolution.HOUR], ids=["minutes", "hours"])
+@pytest.mark.parametrize("tenant", ["acme", None], ids=["one tenant", "all together"])
+def test_records_that_are_merged_into_what_is_remembered_are_in_the_next_answer(
+    dropped: Resolution, tenant: str | None
+) -> None:
+    first = Resolution.DAY.floor(minute_of(time.time())) - 9 * Resolution.DAY
+    send(*[interaction(number, "acme", first + number * Resolution.DAY + 1) for number in range(3)])
+    done()
+    now = timezone.now()
+    for gone in Resolution:
+        if gone <= dropped:
+            assert floors.move(gone, to_datetime(first + 3 * Resolution.DAY), now)
+
+    def answer() -> int:
+        found = summary(tenant, to_datetime(first), to_datetime(first + 2 * Resolution.DAY + 5 * 60))
+        return int(found["interactions"]["total"])
+
+    assert answer() == 3
+    send(interaction(9, "acme", first + 1), interaction(9, "acme", first + 2 * Resolution.DAY + 61))
+    roll_up(time.time())
+    assert answer() == 5
+    if dropped is Resolution.MINUTE:
+        assert compact()  # the days
+    assert answer() == 5
 
 
 def test_late_records_are_in_the_next_answer() -> None:
