@@ -261,7 +261,7 @@ def test_a_password_that_changed_loses_nothing(server: Valkey) -> None:
 
 def test_while_it_is_away_memory_is_bounded_and_the_oldest_minutes_go_and_are_counted(server: Valkey) -> None:
     store = store_at(server.url)
-    writer = Writer(store, max_pending=60_000)
+    writer = Writer(store, max_pending=30_000)
     server.stop()
     for offset in range(60):
         writer.send(*[interaction(number, f"tenant-{number}", MINUTE + offset) for number in range(3)])

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 import redis
 from hypothesis import HealthCheck, given, settings
@@ -7,6 +9,7 @@ from hypothesis import strategies as st
 
 from apps.monitoring.core.event import Event
 from apps.monitoring.core.series import GLOBAL
+from apps.monitoring.ingest import flusher
 from apps.monitoring.ingest.hotstore import HotStore, shard_of
 from tests.integration.ingest.hot import MINUTE, Writer, everything, fields, interaction, interactions
 from tests.unit.ingest.made import event, events
@@ -83,6 +86,31 @@ def test_a_large_flush_goes_in_several_calls(store: HotStore) -> None:
     )
     assert interactions(store, "acme") == 9_000
     assert writer.flusher._shards[shard_of("acme", 4)].sequence > 1
+
+
+@pytest.mark.parametrize("calls", range(1, 6))
+def test_a_process_that_dies_between_two_calls_leaves_all_tenants_together_as_the_sum_of_the_tenants(
+    store: HotStore, calls: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(flusher, "_CHUNK", 60)
+    tenants = [f"tenant-{number}" for number in range(60)]
+
+    class Dying(HotStore):
+        left = calls
+
+        def apply(self, *arguments: Any) -> dict[int, object]:
+            if not self.left:
+                raise SystemExit
+            self.left -= 1
+            return super().apply(*arguments)
+
+    writer = Writer(Dying(store._server, store._prefix, store.shards))
+    with pytest.raises(SystemExit):
+        writer.send(*[interaction(number, tenants[number % 60], MINUTE + number % 2) for number in range(600)])
+    held = everything(store)
+    summed = sum((fields(held, tenant) for tenant in tenants), start=fields([], ""))
+    assert 0 < summed["i:n"] < 600
+    assert fields(held, GLOBAL) == summed
 
 
 @pytest.mark.parametrize("lost", [1, 3])
