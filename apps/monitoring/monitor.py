@@ -25,6 +25,7 @@ TokenUsage = Mapping[str, int | None]
 UNKNOWN_TENANT: Final = "unknown"
 _CHANGING: Final = frozenset({dict, list})
 _NONE: Final = ()
+_UNSAID: Final[Any] = object()
 
 
 class AgentMonitor:
@@ -210,13 +211,23 @@ class AgentMonitor:
         """How satisfied the customer was, on the scale of your own."""
         self._put(["feedback", self.tenant_id, now(), timestamp, None, conversation_id, score])
 
-    def count(self, name: str, value: int = 1, **labels: str) -> None:
-        """Count an event of your own; rules know it as the metric ``user.<name>``."""
-        self._put(["user_metric", self.tenant_id, now(), None, None, name, Kind.COUNTER, value, labels])
+    def count(self, name: str = _UNSAID, value: int = _UNSAID, /, **labels: Any) -> None:
+        """Count an event of your own; rules know it as the metric ``user.<name>``. Without ``value`` it is one.
 
-    def sample(self, name: str, value: float, **labels: str) -> None:
-        """Record a value of your own (not negative), with its distribution; rules know it as ``user.<name>``."""
-        self._put(["user_metric", self.tenant_id, now(), None, None, name, Kind.HISTOGRAM, value, labels])
+        A name and a value may be given by name, too; by position they leave ``name`` and ``value`` free for labels.
+        """
+        self._own_metric(Kind.COUNTER, name, value, labels, 1)
+
+    def sample(self, name: str = _UNSAID, value: float = _UNSAID, /, **labels: Any) -> None:
+        """Record a value of your own (not negative), with its distribution; rules know it as ``user.<name>``.
+
+        A name and a value may be given by name, too, as with `count`.
+        """
+        self._own_metric(Kind.HISTOGRAM, name, value, labels, None)
+
+    def refused(self, reason: str) -> None:
+        """Count a value that could not be read, as the metric ``refused_values``: for helpers around an agent's calls."""
+        self._put(["refusal", self.tenant_id, now(), None, None, reason])
 
     def get_metrics_summary(self, window: str = "1h") -> dict[str, Any] | None:
         """The summary of this tenant, live to the second; None when a store cannot be read (logged)."""
@@ -230,6 +241,13 @@ class AgentMonitor:
         except Exception:
             _log.exception("the summary of tenant %s cannot be read", self.tenant_id)
             return None
+
+    def _own_metric(self, kind: Kind, name: Any, value: Any, labels: dict[str, Any], otherwise: int | None) -> None:
+        if name is _UNSAID:
+            name = labels.pop("name", None)
+        if value is _UNSAID:
+            value = labels.pop("value", otherwise)
+        self._put(["user_metric", self.tenant_id, now(), None, None, name, kind, value, labels])
 
     def _put(self, event: Event) -> None:
         try:

@@ -54,6 +54,7 @@ FIELDS: Final[Mapping[str, tuple[str, ...]]] = MappingProxyType(
         "error": ("operation", "exception", "context"),
         "feedback": ("conversation_id", "score"),
         "user_metric": ("name", "kind", "value", "labels"),
+        "refusal": ("reason",),
     }
 )
 

@@ -224,6 +224,11 @@ def _user_metric(tally: Tally, event: Event) -> None:
         tally.count_of_user(metric, value, spelled)
 
 
+def _refusal(tally: Tally, event: Event) -> None:
+    (reason,) = event[HEAD:]
+    tally.refuse(values.label(reason))
+
+
 TRANSLATORS: Final[Mapping[str, Callable[[Tally, Event], None]]] = MappingProxyType(
     {
         "agent_interaction": _interaction,
@@ -234,6 +239,7 @@ TRANSLATORS: Final[Mapping[str, Callable[[Tally, Event], None]]] = MappingProxyT
         "error": _error,
         "feedback": _feedback,
         "user_metric": _user_metric,
+        "refusal": _refusal,
     }
 )
 """By event type; the first six are also written to the log."""

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable, Iterable, Sized
-from typing import TYPE_CHECKING, Any, Self
+from itertools import islice
+from typing import TYPE_CHECKING, Any, Final, Self
 
 from apps.monitoring.instrument.timed import Timed
 
@@ -12,6 +13,9 @@ if TYPE_CHECKING:
     from apps.monitoring.monitor import AgentMonitor
 
 Score = Callable[[Any], float]
+
+_MOST: Final = 1_000
+"""Scores that are looked at: an endless iterator must not hold the caller."""
 
 
 class KnowledgeSearch(Timed):
@@ -21,9 +25,8 @@ class KnowledgeSearch(Timed):
     """
 
     def __init__(self, monitor: AgentMonitor, query: str | None, score: Score | None, conversation_id: str | None) -> None:
-        super().__init__()
-        self._monitor = monitor
-        self._query, self._score, self._conversation_id = query, score, conversation_id
+        super().__init__(monitor, conversation_id)
+        self._query, self._score = query, score
         self._count: int | None = None
         self._scores: list[float] = []
 
@@ -36,16 +39,16 @@ class KnowledgeSearch(Timed):
             elif isinstance(results, Sized):
                 self._count = len(results)
             if scores is not None:
-                self._scores = list(scores)
+                self._scores = list(islice(scores, _MOST))
             elif self._score is not None and isinstance(results, Iterable) and isinstance(results, Sized):
-                self._scores = [self._score(result) for result in results]
+                self._scores = [self._score(result) for result in islice(results, _MOST)]
 
         self._look(look)
         return results
 
     def _record(self, duration_ms: float, error: BaseException | None) -> None:
         if isinstance(error, Exception):
-            self._monitor.log_and_record_error("knowledge_search", error, {"conversation_id": self._conversation_id})
+            self._fail("knowledge_search", error)
         elif error is None:
             self._monitor.log_and_record_knowledge_search(
                 query=self._query,
@@ -62,8 +65,8 @@ class KnowledgeSearch(Timed):
         if self._query is None and isinstance(query, str):
             self._query = query
 
-    def _returned(self, value: Any) -> Any:
-        return super()._returned(self.results(value))
+    def _found(self, value: Any) -> None:
+        self.results(value)
 
     def _anew(self) -> Self:
         return type(self)(self._monitor, self._query, self._score, self._conversation_id)

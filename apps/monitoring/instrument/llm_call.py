@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Iterator
 from typing import TYPE_CHECKING, Any, Self
 
 from apps.monitoring.instrument import answer
-from apps.monitoring.instrument.stream import Abandoned, AsyncStream, Stream
-from apps.monitoring.instrument.timed import Timed
+from apps.monitoring.instrument.stream import Abandoned, AsyncStream, Ended, Stream
+from apps.monitoring.instrument.timed import Timed, has
 
 if TYPE_CHECKING:
     from apps.monitoring.monitor import AgentMonitor
@@ -21,9 +20,8 @@ class LLMCall(Timed):
     """
 
     def __init__(self, monitor: AgentMonitor, provider: str, model: str, conversation_id: str | None) -> None:
-        super().__init__()
-        self._monitor = monitor
-        self._provider, self._model, self._conversation_id = provider, model, conversation_id
+        super().__init__(monitor, conversation_id)
+        self._provider, self._model = provider, model
         self._usage: answer.Usage = {}
         self._cost: float | None = None
         self._failure: object = None
@@ -31,16 +29,16 @@ class LLMCall(Timed):
 
     def response(self, response: Any) -> Any:
         """Read the token counts of the provider's answer: an object of its client library, or its JSON. Returns it."""
-        self._look(lambda: self._use(answer.usage(response)))
+        self._look(lambda: self._use(answer.read(response)))
         return response
 
-    def usage(self, **counts: int | None) -> None:
+    def usage(self, /, **counts: int | None) -> None:
         """Give token counts, by name.
 
         prompt_tokens, completion_tokens, total_tokens, cache_read_tokens and cache_write_tokens (both part of the prompt),
         reasoning_tokens (part of the completion).
         """
-        self._use({name: count for name, count in counts.items() if count is not None})
+        self._look(lambda: self._use({name: count for name, count in counts.items() if count is not None}))
 
     def cost(self, dollars: float) -> None:
         """Give the cost, when it is known better than from the price list."""
@@ -56,9 +54,22 @@ class LLMCall(Timed):
             self._first_token_ms = self._elapsed_ms()
 
     def stream(self, stream: Any) -> Any:
-        """Follow a stream while it is read: its first token, and the token counts at its end. Reads like the stream itself."""
-        follow = AsyncStream if hasattr(stream, "__aiter__") else Stream
-        return follow(stream, self._seen, self._noted)
+        """Follow a stream while it is read: its first token, and the token counts at its end. Reads like the stream itself.
+
+        What cannot be followed is given back as it is.
+        """
+        return self._following(stream, self._noted)
+
+    def _following(self, stream: Any, ended: Ended) -> Any:
+        followed = stream
+
+        def look() -> None:
+            nonlocal followed
+            follow = AsyncStream if has(stream, "__aiter__") else Stream
+            followed = follow(stream, self._seen, ended)
+
+        self._look(look)
+        return followed
 
     def _use(self, more: answer.Usage) -> None:
         self._usage = answer.merged(self._usage, more)
@@ -67,7 +78,7 @@ class LLMCall(Timed):
         def look() -> None:
             if self._first_token_ms is None and answer.has_token(chunk):
                 self.first_token()
-            more = answer.usage(chunk)
+            more = answer.read(chunk)
             if more:
                 self._use(more)
 
@@ -93,33 +104,16 @@ class LLMCall(Timed):
     def _anew(self) -> Self:
         return type(self)(self._monitor, self._provider, self._model, self._conversation_id)
 
+    def _found(self, value: Any) -> None:
+        self.response(value)
+
     def _returned(self, value: Any) -> Any:
         """A stream ends the call when it ends; anything else is the answer."""
-        if hasattr(value, "__anext__"):
-            return AsyncStream(value, self._seen, self._end)
-        if hasattr(value, "__next__"):
-            return Stream(value, self._seen, self._end)
-        if hasattr(value, "__await__"):
-            return self._awaited(value)
-        return super()._returned(self.response(value))
-
-    async def _awaited(self, value: Any) -> Any:
-        try:
-            found = await value
-        except BaseException as error:
-            self._end(error)
-            raise
-        return self._returned(found)
-
-    def _followed(self, items: Iterator[Any]) -> Iterator[Any]:
-        for item in items:
-            self._seen(item)
-            yield item
-
-    async def _followed_async(self, items: AsyncIterator[Any]) -> AsyncIterator[Any]:
-        async for item in items:
-            self._seen(item)
-            yield item
+        if has(value, "__anext__") or has(value, "__next__"):
+            followed = self._following(value, self._end)
+            if followed is not value:
+                return followed
+        return super()._returned(value)
 
 
 __all__ = ["Abandoned", "LLMCall"]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import AsyncIterator, Callable, Iterator
 from types import TracebackType
 from typing import Any, Self
@@ -19,10 +20,13 @@ class Abandoned(BaseException):
 class _Followed:
     """What both kinds share: everything else of the stream is the stream's own."""
 
+    _ended: Ended | None = None
+    """None when it has ended, and when it never began because the stream could not be read."""
+
     def __init__(self, stream: Any, seen: Seen, ended: Ended) -> None:
         self._stream = stream
         self._seen = seen
-        self._ended: Ended | None = ended
+        self._ended = ended
 
     def _end(self, error: BaseException | None) -> None:
         ended, self._ended = self._ended, None
@@ -30,6 +34,8 @@ class _Followed:
             ended(error)
 
     def __getattr__(self, name: str) -> Any:
+        if name == "_stream":  # of a copy that is being made
+            raise AttributeError(name)
         return getattr(self._stream, name)
 
     def __del__(self) -> None:
@@ -40,8 +46,8 @@ class Stream(_Followed):
     """A stream that is read with ``for``; used with ``with`` and ``close`` as the one it follows."""
 
     def __init__(self, stream: Any, seen: Seen, ended: Ended) -> None:
-        super().__init__(stream, seen, ended)
         self._items: Iterator[Any] = iter(stream)
+        super().__init__(stream, seen, ended)
 
     def __iter__(self) -> Self:
         return self
@@ -78,8 +84,8 @@ class AsyncStream(_Followed):
     """A stream that is read with ``async for``."""
 
     def __init__(self, stream: Any, seen: Seen, ended: Ended) -> None:
-        super().__init__(stream, seen, ended)
         self._items: AsyncIterator[Any] = aiter(stream)
+        super().__init__(stream, seen, ended)
 
     def __aiter__(self) -> Self:
         return self
@@ -110,8 +116,9 @@ class AsyncStream(_Followed):
     async def close(self) -> None:
         """Close the stream; what was not read is not waited for."""
         self._end(Abandoned())
-        closing = getattr(self._stream, "close", None) or getattr(self._stream, "aclose", None)
-        if closing is not None:
-            await closing()
+        close = getattr(self._stream, "close", None) or getattr(self._stream, "aclose", None)
+        closing = None if close is None else close()
+        if inspect.isawaitable(closing):
+            await closing
 
     aclose = close

@@ -7,13 +7,21 @@ import inspect
 import logging
 import time
 from abc import ABC, abstractmethod
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Generator
+from contextlib import aclosing, closing
 from types import TracebackType
-from typing import Any, Final, Self, TypeVar, cast
+from typing import TYPE_CHECKING, Any, Final, Self, TypeVar, cast
+
+from apps.monitoring.core.values import RefusedError
+
+if TYPE_CHECKING:
+    from apps.monitoring.monitor import AgentMonitor
 
 _log = logging.getLogger(__name__)
 
 _MILLISECONDS: Final = 1_000.0
+_COUNTED: Final = "_agent_monitor_counted"
+"""On an exception that a piece of work inside this one has counted as an error."""
 
 Decorated = TypeVar("Decorated", bound=Callable[..., Any])
 
@@ -24,7 +32,8 @@ class Timed(ABC):
     As a decorator it makes every call of the function a piece of work of its own.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, monitor: AgentMonitor, conversation_id: str | None) -> None:
+        self._monitor, self._conversation_id = monitor, conversation_id
         self._began: float | None = None
 
     @abstractmethod
@@ -38,18 +47,27 @@ class Timed(ABC):
     def _called(self, arguments: inspect.BoundArguments) -> None:  # noqa: B027 - most have no use for them
         """Look at the arguments of a decorated function."""
 
+    def _found(self, value: Any) -> None:  # noqa: B027 - most have no use for it
+        """Look at what a decorated function returned."""
+
     def _returned(self, value: Any) -> Any:
         """Look at what a decorated function returned, and end; what comes back is given to its caller."""
+        if has(value, "__await__"):
+            return self._awaited(value)
+        self._found(value)
         self._end(None)
         return value
 
-    def _followed(self, items: Iterator[Any]) -> Iterator[Any]:
-        """The items of a decorated generator."""
-        return items
+    async def _awaited(self, value: Any) -> Any:
+        try:
+            found = await value
+        except BaseException as error:
+            self._end(error)
+            raise
+        return self._returned(found)
 
-    def _followed_async(self, items: AsyncIterator[Any]) -> AsyncIterator[Any]:
-        """The items of a decorated asynchronous generator."""
-        return items
+    def _seen(self, item: Any) -> None:  # noqa: B027 - most have no use for it
+        """Look at an item of a decorated generator, before its caller has it."""
 
     def _begin(self) -> None:
         self._began = time.perf_counter()
@@ -67,12 +85,28 @@ class Timed(ABC):
         except Exception:
             _log.exception("a %s was not recorded", type(self).__name__)
 
-    def _look(self, look: Callable[[], None]) -> None:
-        """Read what the caller's or a provider's objects say; they may raise anything, and the caller must not feel it."""
+    def _look(self, look: Callable[[], None]) -> bool:
+        """Read what the caller's or a provider's objects say; they may raise anything, and the caller must not feel it.
+
+        What cannot be read is counted as refused; whether it could.
+        """
         try:
             look()
+        except RefusedError as refused:
+            self._monitor.refused(refused.reason)
         except Exception:
             _log.exception("a %s could not read what it was given", type(self).__name__)
+            self._monitor.refused("unreadable")
+        else:
+            return True
+        return False
+
+    def _fail(self, operation: str, error: Exception) -> None:
+        """Count an error; what fails inside of another piece of work fails once."""
+        if getattr(error, _COUNTED, False):
+            return
+        setattr(error, _COUNTED, True)
+        self._monitor.log_and_record_error(operation, error, {"conversation_id": self._conversation_id})
 
     def __enter__(self) -> Self:
         self._begin()
@@ -92,6 +126,11 @@ class Timed(ABC):
     def __call__(self, function: Decorated) -> Decorated:
         """Decorate a function, a coroutine function, a generator function or an asynchronous one."""
         return cast("Decorated", functools.wraps(function)(_wrapped(self, function, _signature(function))))
+
+
+def has(value: Any, method: str) -> bool:
+    """Whether the language finds a method such as ``__aiter__``: on the type, without asking the object for anything."""
+    return hasattr(type(value), method)
 
 
 def _signature(function: Callable[..., Any]) -> inspect.Signature | None:
@@ -121,14 +160,22 @@ def _wrapped(kind: Timed, function: Callable[..., Any], signature: inspect.Signa
             raise
         return work._returned(value)
 
-    def generator(*args: Any, **kwargs: Any) -> Iterator[Any]:
-        with begun(args, kwargs) as work:
-            return (yield from work._followed(function(*args, **kwargs)))
+    def generator(*args: Any, **kwargs: Any) -> Generator[Any, None, Any]:
+        with begun(args, kwargs) as work, closing(function(*args, **kwargs)) as items:
+            while True:
+                try:
+                    item = next(items)
+                except StopIteration as end:
+                    return end.value
+                work._seen(item)
+                yield item
 
     async def asynchronous_generator(*args: Any, **kwargs: Any) -> AsyncIterator[Any]:
         with begun(args, kwargs) as work:
-            async for item in work._followed_async(function(*args, **kwargs)):
-                yield item
+            async with aclosing(function(*args, **kwargs)) as items:
+                async for item in items:
+                    work._seen(item)
+                    yield item
 
     def plain(*args: Any, **kwargs: Any) -> Any:
         work = begun(args, kwargs)

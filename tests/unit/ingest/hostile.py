@@ -21,6 +21,13 @@ class Raises:
     __str__ = __repr__ = __float__ = __int__ = __index__ = __iter__ = __len__ = __bool__ = __eq__ = __hash__ = _no  # type: ignore[assignment]
 
 
+class Hostile:
+    """Raises for every attribute, as a proxy whose connection is gone does."""
+
+    def __getattr__(self, name: str) -> NoReturn:
+        raise ZeroDivisionError(name)
+
+
 class RaisesRecursion:
     """As an object does that holds itself."""
 
