@@ -43,8 +43,8 @@ class Prices:
 
 
 def cost(prices: Prices, used: tokens.Counts) -> int | None:
-    """Nano-dollars, rounded once; None when it cannot be known: a count or a rate is missing."""
-    if not tokens.is_complete(used):
+    """Nano-dollars, rounded once; None when it cannot be known: a count, a rate of what was used, or every rate is missing."""
+    if not prices.rates or not tokens.is_complete(used):
         return None
     prompt = sum(used.get(kind, 0) for kind in tokens.PROMPT_KINDS)
     total = 0

@@ -14,7 +14,7 @@ from apps.monitoring import catalogue
 from apps.monitoring.catalogue import METRICS, Kind, Metric
 from apps.monitoring.core import pricing, series, values
 from apps.monitoring.core.event import HEAD, Event, position
-from apps.monitoring.core.tokens import GIVEN, INPUT, OUTPUT, Counts, disjoint
+from apps.monitoring.core.tokens import GIVEN, INPUT, OUTPUT, Counts, disjoint, is_complete
 from apps.monitoring.core.values import MAX_STORED, RefusedError
 from apps.monitoring.ingest.tally import Tally
 
@@ -144,11 +144,14 @@ def _computed_cost(
     if tally.prices is None:
         return None
     prices = tally.prices.find(provider, model)
-    if prices is None:
+    computed = None if prices is None else pricing.cost(prices, used)
+    if prices is None or (computed is None and is_complete(used)):  # not listed, or listed without a rate that is needed
         tally.count(tally.series(_UNKNOWN_PRICES, model))
         return None
-    computed = pricing.cost(prices, used)
-    if computed is None or computed > MAX_STORED:
+    if computed is None:
+        return None
+    if computed > MAX_STORED:
+        tally.refuse("too_large")
         return None
     tally.slot.add(tally.series(metric, label), computed)
     tally.count(tally.series(_COMPUTED_COSTS, prices.source))
