@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from contextvars import ContextVar
 
 _bound: ContextVar[Mapping[str, object] | None] = ContextVar("agent_monitor_correlation", default=None)
@@ -47,4 +47,5 @@ def _bind(names: Mapping[str, object]) -> Iterator[None]:
     try:
         yield
     finally:
-        _bound.reset(token)
+        with suppress(ValueError):  # a generator that another task or thread closes: the context is not this one
+            _bound.reset(token)

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import re
 import uuid
-from collections.abc import Awaitable, Callable, Iterator
-from contextlib import contextmanager
-from typing import Final
+from collections.abc import AsyncIterable, AsyncIterator, Awaitable, Callable, Iterable, Iterator
+from contextlib import AbstractContextManager, contextmanager
+from typing import Any, Final, cast
 
 from asgiref.sync import iscoroutinefunction, markcoroutinefunction
-from django.http import HttpRequest
+from django.http import HttpRequest, StreamingHttpResponse
 from django.http.response import HttpResponseBase
 
 from apps.monitoring.logs.context import bind_request_id, bind_trace
@@ -25,7 +25,8 @@ Respond = Callable[[HttpRequest], HttpResponseBase | Awaitable[HttpResponseBase]
 class RequestIdMiddleware:
     """Takes ``X-Request-ID`` from the request when it is a plain id, makes one otherwise, and answers with it.
 
-    A ``traceparent`` of the request is taken, too, for as long as OpenTelemetry knows no span. Works under WSGI and ASGI.
+    A ``traceparent`` of the request is taken, too, for as long as OpenTelemetry knows no span. Works under WSGI and ASGI. What
+    is recorded while the body of a streaming response is made belongs to the request as well.
     Put it first. Whoever can set a header chooses the id: it is for finding lines, not for trusting them.
     """
 
@@ -46,21 +47,72 @@ class RequestIdMiddleware:
         with _bound(request, request_id):
             response = self._respond(request)
         assert isinstance(response, HttpResponseBase)  # noqa: S101 - a synchronous chain answers at once
-        response.headers[HEADER] = request_id
-        return response
+        return _answered(request, request_id, response)
 
     async def _later(self, request: HttpRequest, request_id: str) -> HttpResponseBase:
         with _bound(request, request_id):
             waiting = self._respond(request)
             assert not isinstance(waiting, HttpResponseBase)  # noqa: S101 - an asynchronous chain is awaited
             response = await waiting
-        response.headers[HEADER] = request_id
-        return response
+        return _answered(request, request_id, response)
 
 
 def _id_of(request: HttpRequest) -> str:
     given = request.headers.get(HEADER, "")
     return given if _ACCEPTABLE.fullmatch(given) else uuid.uuid4().hex
+
+
+def _answered(request: HttpRequest, request_id: str, response: HttpResponseBase) -> HttpResponseBase:
+    response.headers[HEADER] = request_id
+    # A file is left to the server, which may send it without reading it.
+    if isinstance(response, StreamingHttpResponse) and getattr(response, "file_to_stream", None) is None:
+        _follow(response, lambda: _bound(request, request_id))
+    return response
+
+
+Bind = Callable[[], AbstractContextManager[None]]
+
+
+def _follow(response: StreamingHttpResponse, bind: Bind) -> None:
+    """The body is read after the middleware has returned, by threads and tasks of the server's own: each part binds anew."""
+    close = response.close
+
+    def close_bound() -> None:
+        with bind():
+            close()
+
+    cast("Any", response).close = close_bound
+    content = response.streaming_content
+    response.streaming_content = (
+        _parts_later(content, bind) if isinstance(content, AsyncIterable) else _parts(cast("Iterable[bytes]", content), bind)
+    )
+
+
+def _parts(content: Iterable[bytes], bind: Bind) -> Iterator[bytes]:
+    items = iter(content)
+    while True:
+        with bind():
+            try:
+                part = next(items)
+            except StopIteration:
+                return
+        yield part
+
+
+async def _parts_later(content: AsyncIterable[bytes], bind: Bind) -> AsyncIterator[bytes]:
+    items: Any = aiter(content)
+    try:
+        while True:
+            with bind():
+                try:
+                    part = await anext(items)
+                except StopAsyncIteration:
+                    return
+            yield part
+    finally:
+        if hasattr(items, "aclose"):
+            with bind():
+                await items.aclose()
 
 
 @contextmanager
