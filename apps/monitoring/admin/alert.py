@@ -13,6 +13,7 @@ from django.urls import URLPattern, path
 from django.utils import timezone
 from django.views.decorators.http import require_POST
 
+from apps.monitoring.admin import explain
 from apps.monitoring.admin.readonly import ReadOnlyAdmin
 from apps.monitoring.admin.silence import address_for
 from apps.monitoring.alerts.acknowledge import acknowledge
@@ -24,8 +25,8 @@ class TransitionInline(admin.TabularInline):  # type: ignore[type-arg]
 
     model = AlertTransition
     verbose_name_plural = "history"
-    fields = ("minute", "event", "state", "seen", "samples", "notified", "reason")
-    readonly_fields = ("seen",)
+    fields = ("minute", "event", "state", "seen", "samples", "notified", "reason", "why")
+    readonly_fields = ("seen", "why")
     ordering = ("minute", "id")
     extra = 0
     can_delete = False
@@ -34,6 +35,11 @@ class TransitionInline(admin.TabularInline):  # type: ignore[type-arg]
     def seen(self, line: AlertTransition) -> str | None:
         """As the reason has it."""
         return _rounded(line.value)
+
+    @admin.display(description="")
+    def why(self, line: AlertTransition) -> str:
+        """A link to the explanation."""
+        return explain.link(line)
 
     def has_add_permission(self, request: HttpRequest, obj: object = None) -> bool:  # noqa: ARG002 - Django's signature
         """History is written by the evaluation."""
@@ -96,6 +102,8 @@ class AlertAdmin(ReadOnlyAdmin):
         alert: Alert | None = options.get("obj")
         waits = alert is not None and alert.resolved_at is None and alert.acknowledged_at is None
         context["may_acknowledge"] = waits and self.has_operate_permission(request)
+        if alert is not None and alert.rule_id is not None and request.user.has_perm("monitoring.view_alertrule"):
+            context["explain_address"] = explain.address(alert.rule_id, alert.tenant, alert.fired_at)
         if alert is not None and alert.resolved_at is None and request.user.has_perm("monitoring.add_silence"):
             context["silence_address"] = address_for(alert)
         return super().render_change_form(request, context, **options)
@@ -105,7 +113,7 @@ class AlertAdmin(ReadOnlyAdmin):
 class AlertTransitionAdmin(ReadOnlyAdmin):
     """Every line of the history, those included that told nobody, with the reason."""
 
-    list_display = ("minute", "rule_name", "tenant", "event", "state", "seen", "samples", "notified", "reason")
+    list_display = ("minute", "rule_name", "tenant", "event", "state", "seen", "samples", "notified", "reason", "why")
     list_filter = ("state", "notified", "rule_name")
     search_fields = ("rule_name", "tenant")
     date_hierarchy = "minute"
@@ -115,6 +123,11 @@ class AlertTransitionAdmin(ReadOnlyAdmin):
     def seen(self, line: AlertTransition) -> str | None:
         """As the reason has it."""
         return _rounded(line.value)
+
+    @admin.display(description="")
+    def why(self, line: AlertTransition) -> str:
+        """A link to the explanation."""
+        return explain.link(line)
 
 
 def _rounded(value: float | None) -> str | None:

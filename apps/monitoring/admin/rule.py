@@ -6,11 +6,14 @@ from typing import Any
 
 from django import forms
 from django.contrib import admin, messages
-from django.core.exceptions import ValidationError
+from django.core.exceptions import PermissionDenied, ValidationError
 from django.db.models import Count, ManyToManyField, Q, QuerySet
 from django.forms import ModelMultipleChoiceField
-from django.http import HttpRequest
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import get_object_or_404
+from django.urls import URLPattern, path
 
+from apps.monitoring.admin import explain
 from apps.monitoring.admin.audit import AuditedAdmin
 from apps.monitoring.core import rules
 from apps.monitoring.models import AlertRule, Channel
@@ -32,6 +35,7 @@ class AlertRuleAdmin(AuditedAdmin):
     """Thresholds and everything around them."""
 
     form = AlertRuleForm
+    change_form_template = "admin/monitoring/alertrule/change_form.html"
     list_display = ("name", "condition", "severity", "enabled", "firing", "error")
     list_filter = ("enabled", "severity", "metric")
     search_fields = ("name", "description", "metric")
@@ -54,6 +58,18 @@ class AlertRuleAdmin(AuditedAdmin):
         firing = Count("states", filter=Q(states__status="firing"))
         found: QuerySet[AlertRule] = super().get_queryset(request).annotate(firing_count=firing)
         return found
+
+    def get_urls(self) -> list[URLPattern]:
+        """Why it notified is a page of its own."""
+        why = self.admin_site.admin_view(self.explain)
+        return [path("<int:pk>/explain/", why, name="monitoring_alertrule_explain"), *super().get_urls()]
+
+    def explain(self, request: HttpRequest, pk: int) -> HttpResponse:
+        """What it saw in a minute, and why it did or did not notify."""
+        rule = get_object_or_404(AlertRule, pk=pk)
+        if not self.has_view_permission(request, rule):
+            raise PermissionDenied
+        return explain.page(request, self.admin_site, rule)
 
     def formfield_for_manytomany(
         self,

@@ -25,3 +25,11 @@ class QuestionError(QueryError):
 
 class HotStoreUnavailableError(QueryError):
     """The live part cannot be read, so the answer would be wrong."""
+
+
+class UnknownRuleError(QueryError):
+    """There is no rule of this name."""
+
+
+class NotJudgedError(RangeError):
+    """The minute is still open, or was not judged yet."""

@@ -15,6 +15,7 @@ from tests.integration.api.conftest import Record
 
 SUMMARY = "/api/v1/metrics/summary"
 SERIES = "/api/v1/metrics/series"
+EXPLAIN = "/api/v1/rules/{id}/explain"
 
 
 @pytest.fixture(scope="module")
@@ -48,7 +49,7 @@ def check(schema: dict[str, Any], path: str, answer: Any) -> None:
 
 
 def test_every_address_is_described(schema: dict[str, Any]) -> None:
-    assert set(schema["paths"]) == {SUMMARY, SERIES, "/healthz", "/readyz"}
+    assert set(schema["paths"]) == {SUMMARY, SERIES, EXPLAIN, "/healthz", "/readyz"}
 
 
 def test_an_empty_summary_is_as_described(schema: dict[str, Any], everyone: Client) -> None:

@@ -1,0 +1,148 @@
+"""The minutes before one that is explained, judged anew from the last calm one on, with all that is stored about them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import Final
+from zoneinfo import ZoneInfoNotFoundError
+
+from apps.monitoring import models
+from apps.monitoring.alerts.backtest import earliest
+from apps.monitoring.alerts.narrow import OfTenant
+from apps.monitoring.alerts.sweep import Sweep
+from apps.monitoring.alerts.versions import Version, at
+from apps.monitoring.conf import conf
+from apps.monitoring.core import mute
+from apps.monitoring.core.clock import minute_of, to_datetime, to_minute
+from apps.monitoring.core.course import Course, Moment, Past, beginning
+from apps.monitoring.core.judging import NOTHING, Judged, Measured
+from apps.monitoring.core.lifecycle import State, Status
+from apps.monitoring.core.rules import Rule
+from apps.monitoring.core.silences import Quiet, Silence, hold
+from apps.monitoring.models import Alert, AlertRule, AlertTransition, MuteWindow
+
+_FARTHEST: Final = 2 * 24 * 60
+"""Minutes that are judged anew at most; what was open longer begins as the history has it."""
+_LINES: Final = 500
+"""Lines of the history that the beginning of a course is looked for in."""
+_HELD: Final = "held back: "
+_LATE: Final = f"{_HELD}the minute was judged "
+
+
+class Retrace:
+    """The minutes from the last calm one to the one that is explained."""
+
+    def __init__(self, found: Sequence[Version], tenant: str, minute: int) -> None:
+        self._versions, self._tenant, self._minute = found, tenant, minute
+        rule = found[-1].rule
+        past = _past(rule, tenant, minute)
+        before = [line for line in past if line.minute < minute]
+        cooldown = max(one.rule.cooldown_minutes for one in found)
+        begin = beginning(before, cooldown)
+        calm = before[begin].minute if before else minute
+        self.begun = max(calm, minute - _FARTHEST, earliest(at(found, minute).rule.definition()))
+        self._course = Course(tenant, [line for line in before[begin:] if line.minute < self.begun])
+        self.is_cut = self.begun > calm
+        self.lines: dict[int, list[Past]] = {}
+        for line in past:
+            self.lines.setdefault(line.minute, []).append(line)
+        self._late = _late(self.begun, minute)
+        self._silences = _silences(self.begun, minute)
+        self._mutes = [window.definition() for window in MuteWindow.objects.filter(enabled=True)]
+        self._taken_on = _taken_on(rule, tenant, minute)
+
+    @property
+    def disputed(self) -> list[int]:
+        """The minutes before of which the history has something else than the stored data give."""
+        return [minute for minute in self._course.disputed if minute < self._minute]
+
+    def run(self, last: Measured) -> tuple[State, Judged | None]:
+        """The state that the minute began with, and what it did; ``last`` is what was seen in it."""
+        judged, before = None, self._course.state
+        for version, start, end in self._parts():
+            rule = version.rule.definition()
+            for minute, measured, expected in _seen(rule, self._tenant, start, end):
+                before = self._course.state
+                acknowledged = any(first <= minute < after for first, after in self._taken_on)
+                seen, held = last if minute == self._minute else measured, self.hold(version, minute)
+                moment = Moment(minute, rule, version.rule.enabled, seen, expected, held, acknowledged)
+                judged = self._course.judge(moment, self.lines.get(minute, []))
+        return before if judged is None else judged.before, judged
+
+    def hold(self, version: Version, minute: int) -> str | None:
+        """Why nobody may have been told in a minute: its age, or else silences and mute windows."""
+        if minute in self._late:
+            return self._late[minute]
+        quiets = [*(one.quiet(minute) for one in self._silences), *(_quiet(one, minute) for one in self._mutes)]
+        found = [quiet for quiet in quiets if quiet is not None]
+        return hold(found, version.rule.name, version.rule.severity)(self._tenant)
+
+    def _parts(self) -> Iterator[tuple[Version, int, int]]:
+        ends = [*(one.since for one in self._versions[1:]), self._minute + 1]
+        for version, after in zip(self._versions, ends, strict=True):
+            start, end = max(version.since, self.begun), min(after, self._minute + 1)
+            if start < end:
+                yield version, start, end
+
+
+def _seen(rule: Rule, tenant: str, start: int, end: int) -> Iterator[tuple[int, Measured, bool]]:
+    """What the rule measures of the tenant minute by minute, and whether it is judged without samples."""
+    minute = start
+    for frame in Sweep(rule, start, end, OfTenant(tenant)):
+        row = list(frame.tenants).index(tenant)
+        for column in range(frame.end - frame.start):
+            minute = frame.start + column
+            yield minute, frame.seen(row, column), minute >= int(frame.known[row])
+        minute += 1
+    for nothing in range(minute, end):
+        yield nothing, NOTHING, False
+
+
+def _past(rule: AlertRule, tenant: str, minute: int) -> list[Past]:
+    """The last lines of the history up to the minute, oldest first."""
+    lines = AlertTransition.objects.filter(rule=rule, tenant=tenant, minute__lte=to_datetime(minute))
+    return [
+        Past(
+            to_minute(line.minute),
+            Status(line.state),
+            line.event == AlertTransition.Event.TRANSITION,
+            line.notified,
+            line.value,
+            line.samples,
+            line.reason,
+        )
+        for line in reversed(lines.order_by("-minute", "-id")[:_LINES])
+    ]
+
+
+def _late(start: int, minute: int) -> dict[int, str]:
+    """Minutes that were judged too late to tell anybody: whichever rule has a line that says so."""
+    lines = AlertTransition.objects.filter(
+        minute__gte=to_datetime(start), minute__lte=to_datetime(minute), reason__contains=_LATE
+    )
+    return {to_minute(moment): reason.partition(_HELD)[2] for moment, reason in lines.values_list("minute", "reason")}
+
+
+def _silences(start: int, minute: int) -> list[Silence]:
+    told_from, told_until = to_datetime(start + 1), to_datetime(minute + 1)
+    found = models.Silence.objects.filter(starts_at__lte=told_until, ends_at__gt=told_from).order_by("pk")
+    return [silence.definition() for silence in found]
+
+
+def _quiet(window: mute.MuteWindow, minute: int) -> Quiet | None:
+    try:
+        return window.quiet(minute)
+    except ZoneInfoNotFoundError:  # as in the evaluation it holds nothing back then
+        return None
+
+
+def _taken_on(rule: AlertRule, tenant: str, minute: int) -> list[tuple[int, int]]:
+    """From which minute to which somebody had acknowledged: the minutes that were judged after it."""
+    alerts = Alert.objects.filter(rule=rule, tenant=tenant, fired_at__lt=to_datetime(minute + 1))
+    found = []
+    for fired, taken, ended in alerts.values_list("fired_at", "acknowledged_at", "resolved_at"):
+        if taken is None:
+            continue
+        first = max(minute_of(taken.timestamp() - conf().grace_seconds), to_minute(fired) + 1)
+        found.append((first, minute + 1 if ended is None else to_minute(ended) + 1))
+    return found

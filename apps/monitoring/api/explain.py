@@ -1,0 +1,172 @@
+"""Why a rule did or did not notify."""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+from django.http import Http404
+from drf_spectacular.types import OpenApiTypes
+from drf_spectacular.utils import OpenApiParameter, extend_schema, inline_serializer
+from rest_framework import serializers
+from rest_framework.fields import Field
+from rest_framework.request import Request
+from rest_framework.response import Response
+from rest_framework.views import APIView
+
+from apps.monitoring.alerts.explain import explain
+from apps.monitoring.alerts.explanation import as_json
+from apps.monitoring.api import problem
+from apps.monitoring.api.serializers import ProblemSerializer
+from apps.monitoring.api.tenancy import visible
+from apps.monitoring.core.clock import to_minute
+from apps.monitoring.core.lifecycle import Notice, Status
+from apps.monitoring.core.rules import Scope
+from apps.monitoring.models import AlertRule, ApiToken, Notification
+from apps.monitoring.query import window
+from apps.monitoring.query.errors import RangeError
+
+
+def _text() -> Field:  # type: ignore[type-arg]
+    return serializers.CharField()
+
+
+def _texts() -> Field:  # type: ignore[type-arg]
+    return serializers.ListField(child=serializers.CharField())
+
+
+def _moment() -> Field:  # type: ignore[type-arg]
+    return serializers.DateTimeField(allow_null=True)
+
+
+def _value(of: str = "null: there is no value.") -> Field:  # type: ignore[type-arg]
+    return serializers.FloatField(allow_null=True, help_text=of)
+
+
+def _state(name: str) -> Field:  # type: ignore[type-arg]
+    return inline_serializer(
+        name,
+        {
+            "status": serializers.CharField(help_text="inactive, pending or firing."),
+            **{part: _moment() for part in ("since", "recovering_since", "notified_at")},
+            **{part: serializers.BooleanField() for part in ("announced", "acknowledged")},
+        },
+    )
+
+
+_STATES: Final = ", ".join(Status)
+EXPLANATION: Final = inline_serializer(
+    "Explanation",
+    {
+        "rule": _text(),
+        "tenant": serializers.CharField(allow_null=True, help_text="null: all tenants together."),
+        "minute": serializers.DateTimeField(help_text="By its start."),
+        "conclusion": serializers.CharField(help_text="Why it did or did not notify, in a sentence."),
+        "condition": serializers.CharField(help_text="The rule as it was at that minute, in words."),
+        "enabled": serializers.BooleanField(),
+        "windows": inline_serializer(
+            "ExplainedWindow", {"from": serializers.DateTimeField(), "to": serializers.DateTimeField()}, many=True
+        ),
+        "value": _value(),
+        "unit": serializers.CharField(allow_blank=True),
+        "samples": serializers.IntegerField(),
+        "min_samples": serializers.IntegerField(),
+        "threshold": serializers.FloatField(),
+        "recovery_threshold": _value("null: the threshold."),
+        "breach": serializers.BooleanField(),
+        "recovered": serializers.BooleanField(),
+        "before": _state("StateBefore"),
+        "after": _state("StateAfter"),
+        "held_back": serializers.CharField(allow_null=True, help_text="What held notifications back, beside the cooldown."),
+        "events": inline_serializer(
+            "ExplainedEvent",
+            {
+                "state": serializers.CharField(help_text=_STATES),
+                "changed": serializers.BooleanField(help_text="false: only a notification was decided."),
+                "notice": serializers.CharField(allow_null=True, help_text=", ".join(Notice)),
+                "reason": _text(),
+            },
+            many=True,
+        ),
+        "notifications": inline_serializer(
+            "ExplainedNotification",
+            {
+                "channel": _text(),
+                "kind": _text(),
+                "status": serializers.CharField(help_text=", ".join(Notification.Status.values)),
+                "attempts": serializers.IntegerField(),
+                "delivered_at": _moment(),
+                "last_error": serializers.CharField(allow_blank=True, help_text="Empty for a token that is bound to a tenant."),
+            },
+            many=True,
+        ),
+        "history": inline_serializer(
+            "ExplainedLine",
+            {
+                "state": serializers.CharField(help_text=_STATES),
+                "changed": serializers.BooleanField(),
+                "notified": serializers.BooleanField(),
+                "value": _value(),
+                "samples": serializers.IntegerField(),
+                "reason": _text(),
+            },
+            many=True,
+        ),
+        "agrees": serializers.BooleanField(help_text="Whether the history has what was found anew."),
+        "differences": _texts(),
+        "edited_since": inline_serializer(
+            "ExplainedEdit",
+            {
+                "at": serializers.DateTimeField(),
+                "by": serializers.CharField(allow_blank=True, help_text="Empty for a token that is bound to a tenant."),
+                "fields": _texts(),
+            },
+            many=True,
+        ),
+        "remarks": _texts(),
+        "steps": _texts(),
+    },
+)
+
+
+class ExplainView(APIView):
+    """One minute of one rule."""
+
+    @extend_schema(
+        operation_id="rules_explain",
+        tags=["rules"],
+        summary="Why a rule did or did not notify in a minute",
+        parameters=[
+            OpenApiParameter("id", int, OpenApiParameter.PATH, description="The rule's."),
+            OpenApiParameter("tenant", str, description="Of a rule that judges every tenant; otherwise the token's own."),
+            OpenApiParameter("minute", OpenApiTypes.DATETIME, required=True, description="Any moment in it."),
+        ],
+        responses={
+            200: EXPLANATION,
+            **{(code, problem.MEDIA_TYPE): ProblemSerializer for code in (400, 401, 403, 404, 503)},
+        },
+    )
+    def get(self, request: Request, pk: int) -> Response:
+        """Judged anew by the function that evaluates, from stored minutes, beside what the history has."""
+        query = request.query_params
+        tenant = visible(request, query.get("tenant"))
+        bound = isinstance(request.auth, ApiToken) and bool(request.auth.tenant)
+        rule = AlertRule.objects.filter(pk=pk).first()
+        if rule is None or (bound and not _concerns(rule, tenant)):
+            raise Http404
+        if "minute" not in query:
+            raise RangeError("minute is missing: a moment such as 2026-01-05T00:00:00Z")
+        body = as_json(explain(rule, tenant, to_minute(window.moment(query["minute"], "minute"))))
+        return Response(_of_tenant(body) if bound else body)
+
+
+def _concerns(rule: AlertRule, tenant: str | None) -> bool:
+    """Whether the rule judges the tenant: another one's, or one of all together, is none that it could know of."""
+    return rule.scope == Scope.EVERY_TENANT or (rule.scope == Scope.ONE_TENANT and rule.tenant == tenant)
+
+
+def _of_tenant(body: dict[str, Any]) -> dict[str, Any]:
+    """Without the names of those who edit, and without what receivers answered: they are about everybody."""
+    edits = [{**edit, "by": ""} for edit in body["edited_since"]]
+    notifications = [{**one, "last_error": ""} for one in body["notifications"]]
+    steps = [step for step in body["steps"] if not step.startswith("Told")]
+    return {**body, "edited_since": edits, "notifications": notifications, "remarks": [], "steps": steps}

@@ -1,0 +1,71 @@
+"""Why a rule did or did not notify, over the API."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from django.test import Client
+
+from apps.monitoring.core.clock import isoformat, to_datetime
+from apps.monitoring.models import AlertRule, AuditEntry, Notification
+from tests.integration.alerts.judged import FAST, SLOW, answered, channel, play, rule
+from tests.integration.api.conftest import bearer
+from tests.integration.api.problems import problem
+from tests.integration.api.test_schema import check, schema  # noqa: F401 - a fixture
+from tests.integration.ingest.hot import MINUTE
+
+FIRED = isoformat(MINUTE + 1)
+
+
+@pytest.fixture
+def fired(stores: None) -> AlertRule:
+    """A rule that fired for acme in the second minute, and for nobody else."""
+    channel()
+    one = rule()
+    AuditEntry.objects.update(at=to_datetime(MINUTE - 1), actor="somebody of the house")
+    slow = answered(SLOW, offset=1)
+    play({0: answered(FAST), 1: [*slow, *answered(FAST, "birch", 1)]}, until=2)
+    Notification.objects.update(last_error="550 another tenant's mailbox")
+    return one
+
+
+def ask(client: Client, one: AlertRule, **query: str) -> Any:
+    return client.get(f"/api/v1/rules/{one.pk}/explain", {"minute": FIRED, **query})
+
+
+def test_it_says_what_was_seen_and_who_was_told(fired: AlertRule, schema: dict[str, Any]) -> None:  # noqa: F811
+    answer = ask(bearer(), fired, tenant="acme")
+    check(schema, "/api/v1/rules/{id}/explain", answer)
+    body = answer.json()
+    assert (body["value"], body["samples"], body["breach"], body["agrees"]) == (9_000.0, 1, True, True)
+    assert body["notifications"][0]["last_error"] == "550 another tenant's mailbox"
+    assert body["conclusion"].startswith("It was told that it fires")
+
+
+def test_a_bound_token_is_told_of_its_own_tenant_and_of_nobody_else(fired: AlertRule) -> None:
+    own = ask(bearer("acme"), fired).json()
+    assert (own["tenant"], own["breach"]) == ("acme", True)
+    assert ask(bearer("acme"), fired, tenant="acme").json() == own
+    assert "mailbox" not in str(own)
+    assert "of the house" not in str(own)
+    assert ask(bearer("birch"), fired).json()["breach"] is False
+    exists, does_not = (problem(ask(bearer("acme"), fired, tenant=name), 403) for name in ("birch", "nobody"))
+    assert exists == does_not
+
+
+@pytest.mark.parametrize("other", [{"scope": "global"}, {"scope": "one_tenant", "tenant": "birch"}])
+def test_a_rule_about_others_is_none_for_a_bound_token(fired: AlertRule, other: dict[str, str]) -> None:
+    another = rule("another", **other)
+    nowhere = AlertRule(pk=10**6)
+    assert problem(ask(bearer("acme"), another), 404) == problem(ask(bearer("acme"), nowhere), 404)
+
+
+def test_a_question_that_cannot_be_answered_says_why(fired: AlertRule) -> None:
+    one = bearer()
+    assert "name one" in problem(ask(one, fired), 400)
+    assert "not judged yet" in problem(ask(one, fired, tenant="acme", minute=isoformat(MINUTE + 9)), 400)
+    assert "no ISO 8601" in problem(ask(one, fired, tenant="acme", minute="noon"), 400)
+    assert "minute is missing" in problem(one.get(f"/api/v1/rules/{fired.pk}/explain?tenant=acme"), 400)
+    assert "nobody" in problem(ask(one, fired, tenant="nobody"), 404)
+    assert problem(ask(Client(), fired), 401)
