@@ -1,4 +1,4 @@
-"""Which addresses a webhook may reach: the public ones, and those that ops allow by name.
+"""Which addresses a channel may reach: the public ones, and those that ops allow by name.
 
 A name is resolved once, every address it has is judged, and the connection goes to the judged address, so an
 answer that changes between the check and the connection (DNS rebinding) gains nothing.
@@ -22,7 +22,7 @@ _LOOKUP_SECONDS: Final = 5.0
 
 
 class ForbiddenAddressError(Exception):
-    """The address is not one that a webhook may reach."""
+    """The address is not one that a channel may reach."""
 
 
 class UnresolvedError(Exception):
@@ -56,16 +56,25 @@ def resolve(url: str, allowed: Collection[str]) -> Target:
     Raises ForbiddenAddressError or UnresolvedError.
     """
     parts, host, port = _split(url)
+    return Target(judged(host, port, allowed), port, host, parts)
+
+
+def judged(host: str, port: int, allowed: Collection[str]) -> str:
+    """The address to connect to for a host, whatever is spoken there. ``allowed`` as in `resolve`.
+
+    Raises ForbiddenAddressError or UnresolvedError.
+    """
+    host = host.lower()
     addresses = _lookup(host, port)
     exempt = {name.lower() for name in allowed} & {host, f"{host}:{port}", f"[{host}]", f"[{host}]:{port}"}
     if not exempt and not all(_public(address) for address in addresses):
         msg = f"{host} is not a public address; MONITORING_ALLOWED_WEBHOOK_HOSTS can allow it"
         raise ForbiddenAddressError(msg)
-    return Target(addresses[0], port, host, parts)
+    return addresses[0]
 
 
 def _split(url: str) -> tuple[SplitResult, str, int]:
-    msg = "a webhook is an http or https address, without credentials and in ASCII"
+    msg = "the address is one of http or https, without credentials and in ASCII"
     try:
         parts = urlsplit(url)
         port = parts.port

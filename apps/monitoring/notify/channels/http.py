@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import os
 import ssl
-import time
 from collections.abc import Callable, Coroutine, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -50,17 +49,6 @@ def retry_after(headers: Mapping[str, str], now: float) -> float | None:
     except (TypeError, ValueError, OverflowError):
         return None
     return min(max(seconds, 0.0), _LONGEST_WAIT)
-
-
-def post(
-    url: str, content: bytes, headers: Mapping[str, str], *, tls_name: str | None = None, wait: Wait = retry_after
-) -> Outcome:
-    """POST and judge the answer's status. Of the answer only status and headers are read, and no redirect is followed.
-
-    ``tls_name`` is whose certificate is asked for when the URL holds an address.
-    """
-    answer = exchange(url, content, headers, tls_name=tls_name)
-    return answer if isinstance(answer, Retry) else judge(answer.status, answer.headers, time.time(), wait)
 
 
 def exchange(

@@ -17,6 +17,7 @@ from django.core.validators import validate_email
 from django.template.loader import render_to_string
 
 from apps.monitoring.core.rules import condition
+from apps.monitoring.notify.channels.address import ForbiddenAddressError, UnresolvedError, judged
 from apps.monitoring.notify.channels.email import server
 from apps.monitoring.notify.channels.email.server import Deadline, Server
 from apps.monitoring.notify.channels.outcome import Delivered, Outcome, Rejected, Retry
@@ -39,7 +40,7 @@ class EmailChannel:
     example_secrets = '{"url": "smtp+tls://user:password@host:587"}'
 
     def problems(self, config: Mapping[str, Any], secrets: Mapping[str, Any]) -> list[str]:
-        """Addresses that are none."""
+        """Addresses that are none, a server that may not be reached."""
         recipients = config.get("to")
         if not isinstance(recipients, list) or not recipients:
             return ['"to" is a list of addresses, such as ["ops@example.com"]']
@@ -47,8 +48,8 @@ class EmailChannel:
         sender = config.get("from")
         if sender and not (isinstance(sender, str) and sender == printable(sender) and _is_address(parseaddr(sender)[1])):
             found.append(f'"from" is {sender!r}, which is no address')
-        if secrets.get("url") and not _is_server(str(secrets["url"])):
-            found.append(_NO_URL)
+        if secrets.get("url"):
+            found += _problems_of_server(str(secrets["url"]))
         return found
 
     def deliver(
@@ -63,7 +64,13 @@ class EmailChannel:
         if problems:
             return Rejected("; ".join(problems))
         with Deadline(server.TOTAL_SECONDS) as deadline:
-            outcome = _attempt(mail(message, config, _connection(secrets.get("url"), deadline), threads))
+            try:
+                connection = _connection(secrets.get("url"), deadline)
+            except ForbiddenAddressError as error:
+                return Rejected(str(error))
+            except UnresolvedError as error:
+                return Retry(str(error))
+            outcome = _attempt(mail(message, config, connection, threads))
         return Retry("the mail server did not answer in time") if deadline.passed and isinstance(outcome, Retry) else outcome
 
 
@@ -111,16 +118,21 @@ def mail(
 
 
 def _connection(url: str | None, deadline: Deadline) -> BaseEmailBackend:
-    """To the channel's own server, or to that of EMAIL_URL."""
+    """To the channel's own server, or to that of EMAIL_URL, which whoever installs it chose and nobody can edit.
+
+    The channel's own is judged first, and the connection goes to the judged address. Raises what `judged` raises.
+    """
     if not url:
         if settings.EMAIL_BACKEND != _SMTP_BACKEND:
             return get_connection()
         return Server(deadline=deadline, timeout=settings.EMAIL_TIMEOUT)
     own = environ.Env.email_url_config(url)
+    host, port = own["EMAIL_HOST"], own["EMAIL_PORT"] or _usual_port()
     return Server(
         deadline=deadline,
-        host=own["EMAIL_HOST"],
-        port=own["EMAIL_PORT"],
+        address=judged(host, port, settings.MONITORING_ALLOWED_WEBHOOK_HOSTS),
+        host=host,
+        port=port,
         username=own["EMAIL_HOST_USER"] or "",
         password=own["EMAIL_HOST_PASSWORD"] or "",
         use_tls=own.get("EMAIL_USE_TLS", False),
@@ -133,12 +145,23 @@ def _judge(code: int, reason: str) -> Outcome:
     return Rejected(f"{reason} ({code})") if code >= _PERMANENT else Retry(f"{reason} ({code})")
 
 
-def _is_server(url: str) -> bool:
+def _usual_port() -> int:
+    return settings.EMAIL_PORT or smtplib.SMTP_PORT
+
+
+def _problems_of_server(url: str) -> list[str]:
     try:
         parts = urlsplit(url)
-        return parts.scheme in _SCHEMES and bool(parts.hostname) and parts.port != 0
+        if parts.scheme not in _SCHEMES or not parts.hostname or parts.port == 0:
+            return [_NO_URL]
+        judged(parts.hostname, parts.port or _usual_port(), settings.MONITORING_ALLOWED_WEBHOOK_HOSTS)
+    except ForbiddenAddressError as error:
+        return [str(error)]
+    except UnresolvedError:  # a name may be down while a channel is edited
+        return []
     except ValueError:  # a port that is no number: a password with a slash that is not quoted, for one
-        return False
+        return [_NO_URL]
+    return []
 
 
 def _is_address(value: object) -> bool:

@@ -45,21 +45,25 @@ class Deadline:
 
 
 class Server(EmailBackend):
-    """Django's own, under a deadline."""
+    """Django's own, under a deadline. With ``address`` the connection goes there, under the host's name and certificate."""
 
-    def __init__(self, *args: Any, deadline: Deadline, **kwargs: Any) -> None:
+    def __init__(self, *args: Any, deadline: Deadline, address: str | None = None, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self._deadline = deadline
+        self._address = address
 
     @property
     def connection_class(self) -> type[smtplib.SMTP]:
         """Django's choice, watched from its first moment."""
-        deadline = self._deadline
+        deadline, address = self._deadline, self._address
         plain: type[smtplib.SMTP] = smtplib.SMTP_SSL if self.use_ssl else smtplib.SMTP
 
         class Watched(plain):  # type: ignore[misc, valid-type]
             def __init__(self, *args: Any, **kwargs: Any) -> None:
                 deadline.watch(self)
                 super().__init__(*args, **kwargs)
+
+            def _get_socket(self, host: str, port: int, timeout: float) -> Any:
+                return super()._get_socket(address or host, port, timeout)
 
         return Watched

@@ -7,6 +7,7 @@ whether Sentry took it. https://develop.sentry.dev/sdk/data-model/envelopes/
 from __future__ import annotations
 
 import gzip
+import time
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any, Final
@@ -16,7 +17,7 @@ from sentry_sdk.envelope import Envelope
 from sentry_sdk.utils import BadDsn, Dsn
 
 from apps.monitoring.core.rules import condition
-from apps.monitoring.notify.channels.http import post, retry_after
+from apps.monitoring.notify.channels.http import Answer, forbidden, judge, reach, retry_after
 from apps.monitoring.notify.channels.outcome import Outcome, Rejected
 from apps.monitoring.notify.message import Message
 from apps.monitoring.notify.thread import Thread
@@ -34,8 +35,9 @@ class SentryChannel:
     example_secrets = '{"dsn": "https://key@sentry.example.com/1"}'
 
     def problems(self, config: Mapping[str, Any], secrets: Mapping[str, Any]) -> list[str]:  # noqa: ARG002
-        """A DSN that is none."""
-        return [_MALFORMED] if _dsn(secrets) is None else []
+        """A DSN that is none, or leads where a channel may not go."""
+        dsn = _dsn(secrets)
+        return [_MALFORMED] if dsn is None else forbidden(_address(dsn))
 
     def deliver(
         self,
@@ -56,7 +58,8 @@ class SentryChannel:
             "content-encoding": "gzip",
             "x-sentry-auth": str(auth.to_header()),
         }
-        return post(auth.get_api_url(), gzip.compress(envelope.serialize()), headers, wait=rate_limit)
+        answer = reach(_address(dsn), gzip.compress(envelope.serialize()), headers)
+        return judge(answer.status, answer.headers, time.time(), rate_limit) if isinstance(answer, Answer) else answer
 
 
 def _dsn(secrets: Mapping[str, Any]) -> Dsn | None:
@@ -64,6 +67,10 @@ def _dsn(secrets: Mapping[str, Any]) -> Dsn | None:
         return Dsn(str(secrets.get("dsn") or ""))
     except (BadDsn, ValueError):  # a port that is no number
         return None
+
+
+def _address(dsn: Dsn) -> str:
+    return str(dsn.to_auth().get_api_url())
 
 
 def rate_limit(headers: Mapping[str, str], now: float) -> float | None:
