@@ -11,7 +11,7 @@ from typing import Any, Final
 from apps.monitoring.catalogue import Kind
 from apps.monitoring.core import values
 from apps.monitoring.core.event import BELONGS, TYPE, Event
-from apps.monitoring.ingest.recorder import recorder
+from apps.monitoring.ingest.recorder import get_ready, recorder
 from apps.monitoring.instrument.context_build import ContextBuild
 from apps.monitoring.instrument.knowledge_search import KnowledgeSearch
 from apps.monitoring.instrument.llm_call import LLMCall
@@ -33,7 +33,8 @@ class AgentMonitor:
 
     Every optional value may be missing: a missing cost is not a cost of 0. Durations are milliseconds, costs US
     dollars, timestamps aware datetimes or epoch seconds (default: now). No method raises, and in the default write
-    mode none does I/O on the caller's thread.
+    mode none does I/O on the caller's thread; the first monitor that a process makes reads the price list (0.1 s), unless
+    Django has done so at the start (`apps.monitoring.instrument`).
 
     Without ``pricing`` a cost that is not given stays unknown, whatever the price list says.
     """
@@ -41,6 +42,8 @@ class AgentMonitor:
     def __init__(self, tenant_id: str, *, pricing: bool = True) -> None:
         self.tenant_id = _tenant(tenant_id)
         self._pricing = None if pricing else "off"
+        if pricing:
+            get_ready()
 
     def log_and_record_interaction(  # noqa: PLR0913 - the public surface, keyword-only
         self,

@@ -245,6 +245,24 @@ def test_what_ops_mend_is_counted_by_its_reason(server: Valkey, command: tuple[s
     assert interactions(store, "acme") == 3
 
 
+def test_a_server_that_cannot_write_its_file_is_written_to_when_it_can(server: Valkey) -> None:
+    store = store_at(server.url)
+    writer = Writer(store)
+    assert writer.send(interaction(0))
+    client = redis.Redis.from_url(server.url)
+    client.config_set("save", "3600 1")
+    in_the_way = Path(client.config_get("dir")["dir"]) / client.config_get("dbfilename")["dbfilename"]
+    in_the_way.mkdir()
+    client.bgsave()
+    eventually("it fails to save", lambda: client.info("persistence")["rdb_last_bgsave_status"] == "err", 20)
+    assert not writer.send(interaction(1))
+    assert writer.flusher.counters["flushes_failed_cannot_save"] == 1
+    in_the_way.rmdir()
+    client.bgsave()
+    eventually("it is taken", writer.flusher.flush, 20)
+    assert interactions(store, "acme") == 2
+
+
 def test_a_password_that_changed_loses_nothing(server: Valkey) -> None:
     client = redis.Redis.from_url(server.url)
     old = client.config_get("requirepass")["requirepass"]

@@ -8,6 +8,7 @@ import subprocess
 import sys
 import textwrap
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import pytest
 import redis
@@ -15,56 +16,14 @@ import redis
 from apps.monitoring.ingest.hotstore import HotStore
 from apps.monitoring.ingest.server import server
 from tests.e2e.parts import ROOT, eventually
+from tests.faults.proxy import Proxy
+from tests.faults.script import ENVIRONMENT, PRELUDE, run, start, wait_for
 from tests.integration.ingest.hot import interactions
-
-PRELUDE = """
-import os, signal, sys, time
-import django
-django.setup()
-from apps.monitoring import get_agent_monitor
-from apps.monitoring.ingest.recorder import flush_now, recorder
-monitor = get_agent_monitor("acme")
-def record(times):
-    for number in range(times):
-        monitor.log_and_record_interaction(conversation_id=f"c-{number}", agent_response="yes", timestamp=1767571200)
-def say(word):
-    print(word, flush=True)
-"""
 
 
 @pytest.fixture
 def store(valkey: redis.Redis, redis_url: str) -> HotStore:
     return HotStore(server(redis_url), "agentmon", shards=8)
-
-
-ENVIRONMENT = {"DJANGO_SETTINGS_MODULE": "config.settings", "MONITORING_LOG_PATH": os.devnull}
-
-
-def start(script: str, **settings: str) -> subprocess.Popen[str]:
-    environment = {**os.environ, **ENVIRONMENT, **settings}
-    return subprocess.Popen(
-        [sys.executable, "-c", PRELUDE + textwrap.dedent(script)],
-        cwd=ROOT,
-        env=environment,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-    )
-
-
-def run(script: str, **settings: str) -> str:
-    process = start(script, **settings)
-    said, errors = process.communicate(timeout=60)
-    assert process.returncode == 0, errors
-    return said
-
-
-def wait_for(process: subprocess.Popen[str], word: str) -> None:
-    assert process.stdout is not None
-    line = process.stdout.readline()
-    if line.strip() != word:
-        process.kill()
-        pytest.fail(f"it said {line!r} and then: {process.communicate()}")
 
 
 def test_a_process_that_ends_flushes_what_it_has(store: HotStore) -> None:
@@ -237,6 +196,66 @@ def test_what_is_older_than_the_flush_interval_survives_a_kill(store: HotStore) 
     process.kill()
     process.communicate()
     assert interactions(store, "acme") == 300
+
+
+SLACK_SECONDS = 0.5
+"""Beyond the flush interval: a flush takes its time, and on a busy machine the thread that sends it waits for its turn."""
+
+
+def test_a_kill_at_any_moment_loses_at_most_the_flush_interval(store: HotStore) -> None:
+    said = run(
+        """
+        import random
+        def record_until_killed(tenant, told):
+            monitor = get_agent_monitor(tenant)
+            for number in range(10**9):
+                monitor.log_and_record_interaction(conversation_id=f"c-{number}", agent_response="yes", timestamp=1767571200)
+                os.write(told, b"%.6f\\n" % time.monotonic())
+                time.sleep(0.002)
+        chance, children = random.Random(11), []
+        for index in range(10):
+            mine, theirs = os.pipe()
+            child = os.fork()
+            if child == 0:
+                record_until_killed(f"tenant-{index}", theirs)
+            os.close(theirs)
+            children.append((chance.uniform(1.5, 3.5), child, index, open(mine)))
+        assert all(told.readline() for _, _, _, told in children)
+        begun = time.monotonic()
+        for after, child, index, told in sorted(children, key=lambda one: one[0]):
+            time.sleep(max(0, begun + after - time.monotonic()))
+            os.kill(child, signal.SIGKILL)
+            killed = time.monotonic()
+            os.waitpid(child, 0)
+            print(index, *(killed - float(at) for at in told if at.endswith("\\n")))
+        """,
+        MONITORING_FLUSH_INTERVAL="1",
+    )
+    lines = [line.split() for line in said.splitlines()]
+    assert len(lines) == 10
+    for index, *ages in lines:
+        lost = ages[max(0, interactions(store, f"tenant-{index}") - 1) :]  # the first is not among them
+        assert not [age for age in lost if float(age) > 1 + SLACK_SECONDS]
+    assert interactions(store) > 100
+
+
+def test_flushes_come_at_the_interval_however_long_each_takes(redis_url: str) -> None:
+    port = urlsplit(redis_url).port
+    assert port is not None
+    with Proxy(port) as slow:
+        slow.delay, slow.longest_delay = 1.0, 0.15  # there and back
+        said = run(
+            """
+            began = time.monotonic()
+            while time.monotonic() < began + 4.2:
+                record(1)
+                time.sleep(0.02)
+            print(max(shard.sequence for shard in recorder().flusher._shards.values()))
+            """,
+            MONITORING_FLUSH_INTERVAL="0.4",
+            REDIS_URL=redis_url.replace(f":{port}/", f":{slow.port}/"),
+        )
+    assert 9 <= int(said) <= 11
 
 
 def test_in_direct_mode_a_kill_loses_nothing(store: HotStore) -> None:

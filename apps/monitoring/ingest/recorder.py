@@ -17,12 +17,14 @@ from apps.monitoring.core.event import Event
 from apps.monitoring.ingest.buffer import Buffer
 from apps.monitoring.ingest.flusher import Flusher
 from apps.monitoring.ingest.hotstore import HotStore
-from apps.monitoring.ingest.prices import PriceBook
+from apps.monitoring.ingest.prices import PriceBook, read_list
 
 _log = logging.getLogger(__name__)
 
 _AT_ONCE: Final = 1_000
 """Events merged at once: bounds the time that the buffer's lock is held."""
+_MERGE_SECONDS: Final = 0.1
+"""How long an event waits to be merged."""
 _EXIT_SECONDS: Final = 5.0
 """How long the end of the process waits for the last flush."""
 
@@ -106,16 +108,22 @@ class Recorder:
     def _run(self) -> None:
         next_flush = time.monotonic() + self._interval
         while _recorder is self:
-            self._wake.wait(min(0.1, self._interval))
+            self._wake.wait(max(0.0, min(_MERGE_SECONDS, next_flush - time.monotonic())))
             self._wake.clear()
             try:
                 self._drain(_EXIT_SECONDS)
                 if self._direct or time.monotonic() >= next_flush:
                     self._send(_EXIT_SECONDS)
-                    next_flush = time.monotonic() + max(self._interval, self.flusher.pause())
+                    next_flush = self._after(next_flush)
             except BaseException:  # also SystemExit: an object that somebody recorded may raise it
                 self.flusher.counters["thread_errors"] += 1
                 _log.exception("the monitoring thread goes on after an error")
+
+    def _after(self, flush: float) -> float:
+        """When the flush after one is due: an interval after that one was, however long it took, or later after a failure."""
+        now = time.monotonic()
+        pause = self.flusher.pause()
+        return max(now + pause if pause else now, flush + self._interval)
 
     def _flush_once(self, seconds: float) -> bool:
         return self._drain(seconds) and self._send(seconds)
@@ -186,6 +194,15 @@ def recorder() -> Recorder:
                 found = _recorder = Recorder()
                 endings.watch(end, close)
     return found
+
+
+def get_ready() -> None:
+    """Read what recording needs from disk, so that no call does later. Never raises."""
+    try:
+        if conf().pricing != "off":
+            read_list()
+    except Exception:
+        _log.exception("the settings cannot be read")
 
 
 def note(event: str, times: int = 1) -> None:

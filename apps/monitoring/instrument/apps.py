@@ -6,6 +6,7 @@ from django.apps import AppConfig
 
 from apps.monitoring import endings
 from apps.monitoring.conf import conf
+from apps.monitoring.ingest.recorder import get_ready
 
 
 class InstrumentConfig(AppConfig):
@@ -16,6 +17,7 @@ class InstrumentConfig(AppConfig):
     verbose_name = "Agent monitoring: recording"
 
     def ready(self) -> None:
-        """Begin to watch for the end of the process."""
+        """Begin to watch for the end of the process, and read the price list before any request waits for it."""
+        get_ready()
         if conf().flush_on_sigterm:
             endings.watch_sigterm()
