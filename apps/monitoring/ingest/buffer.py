@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from functools import lru_cache
 from typing import Final
 
 from apps.monitoring.core import values
@@ -13,21 +14,28 @@ from apps.monitoring.ingest.events import TRANSLATORS
 from apps.monitoring.ingest.labels import LabelCaps
 from apps.monitoring.ingest.prices import PriceBook
 from apps.monitoring.ingest.slot import Slot
-from apps.monitoring.ingest.tally import Tally
+from apps.monitoring.ingest.tally import Redact, Tally
+from apps.monitoring.logs.redaction import Redactor
 
 Slots = dict[tuple[int, str], Slot]
 """By minute and tenant."""
 
+_MAX_LABELS: Final = 8_192
+"""Texts of labels whose redaction is remembered."""
 _MAX_TALLIES: Final = 20_000
 _MAX_REMEMBERED: Final = 300_000
 """Spellings and conversations of all tenants, some 50 MB; then they are worked out anew as they come."""
 
 
 class Buffer:
-    """Grows with the number of series, not of events. Its lock is never held across I/O."""
+    """Grows with the number of series, not of events. Its lock is never held across I/O.
 
-    def __init__(self, label_cap: int, prices: PriceBook | None = None) -> None:
+    ``redact`` is what every label passes through: a short text of a customer may be taken for a category.
+    """
+
+    def __init__(self, label_cap: int, prices: PriceBook | None = None, redact: Redact | None = None) -> None:
         self._prices = prices
+        self._redact: Redact = lru_cache(_MAX_LABELS)(redact or Redactor().redact)
         self._lock = threading.Lock()
         self._slots: Slots = {}
         self._tallies: dict[str, Tally] = {}
@@ -70,7 +78,7 @@ class Buffer:
     def _tally(self, tenant: str) -> Tally:
         if len(self._tallies) >= _MAX_TALLIES:
             self._tallies.clear()
-        tally = self._tallies[tenant] = Tally(self.caps, tenant, self._prices)
+        tally = self._tallies[tenant] = Tally(self.caps, tenant, self._redact, self._prices)
         return tally
 
     def take(self) -> Slots:

@@ -213,7 +213,7 @@ def _user_metric(tally: Tally, event: Event) -> None:
     name, kind, value, given = event[HEAD:]
     try:
         metric = catalogue.user_metric(values.text(name, 101), kind)
-        labels = {values.label(k): values.label(v) for k, v in given.items()}
+        labels = {tally.label(k): tally.label(v) for k, v in given.items()}
     except ValueError as refused:
         tally.refuse(refused.reason if isinstance(refused, RefusedError) else "metric_name")
         return

@@ -42,7 +42,7 @@ class Recorder:
         self._queue_size = settings.queue_size
         self._interval = settings.flush_interval
         self._direct = settings.write_mode == "direct"
-        self.buffer = Buffer(settings.label_cap, _price_book(settings))
+        self.buffer = Buffer(settings.label_cap, _price_book(settings), logs.redactor().redact)
         self.flusher = Flusher(self.buffer, HotStore.from_conf(), settings.max_pending_bytes)
         self._draining = threading.Lock()
         self._flushing = threading.Lock()

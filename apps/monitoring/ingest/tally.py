@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from itertools import islice
 from typing import Any, Final
 
@@ -13,6 +13,8 @@ from apps.monitoring.core.values import MAX_STORED, RefusedError
 from apps.monitoring.ingest.labels import LabelCaps, overflowed
 from apps.monitoring.ingest.prices import PriceBook
 from apps.monitoring.ingest.slot import Slot
+
+Redact = Callable[[str], str]
 
 _MAX_ITEMS: Final = 1_000
 """Scores or errors of one event that are looked at: an endless iterator must not hold the thread."""
@@ -30,12 +32,13 @@ class Tally:
     It remembers how label values and conversations are spelled, because they come again and again.
     """
 
-    __slots__ = ("_caps", "_members", "_spelled", "_tenant", "prices", "slot")
+    __slots__ = ("_caps", "_members", "_redact", "_spelled", "_tenant", "prices", "slot")
 
-    def __init__(self, caps: LabelCaps, tenant: str, prices: PriceBook | None = None) -> None:
+    def __init__(self, caps: LabelCaps, tenant: str, redact: Redact, prices: PriceBook | None = None) -> None:
         self.slot = Slot()
         self.prices = prices
         self._caps = caps
+        self._redact = redact
         self._tenant = tenant
         self._spelled: dict[str, dict[object, str]] = {}
         self._members: dict[str, int] = {}
@@ -135,6 +138,10 @@ class Tally:
             self._members[value] = hashed
         return hashed
 
+    def label(self, value: object) -> str:
+        """A label value without what identifies a person or opens a door. Raises RefusedError(not_text)."""
+        return self._redact(values.label(value))
+
     def refuse(self, reason: str) -> None:
         """Count a refused value."""
         self.slot.count(series.encode(_REFUSED, (reason,)))
@@ -196,7 +203,7 @@ class Tally:
         if value is None:
             return catalogue.UNSPECIFIED
         try:
-            return values.label(value)
+            return self.label(value)
         except RefusedError as refused:
             self.refuse(refused.reason)
             return catalogue.OTHER

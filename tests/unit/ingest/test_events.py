@@ -6,6 +6,7 @@ import pytest
 from apps.monitoring.catalogue import Kind
 from apps.monitoring.core.distinct import hash_of
 from apps.monitoring.core.histogram import bucket_of
+from apps.monitoring.ingest.buffer import Buffer
 from tests.unit.ingest.made import counted, event, refused
 
 
@@ -186,3 +187,26 @@ def test_label_values_beyond_the_cap_count_under_other_and_are_told() -> None:
 def test_the_cap_of_one_tenant_is_not_that_of_another() -> None:
     found = counted(event("error", operation="mine", tenant="bolt"), label_cap=1)
     assert "e/mine:n" in found
+
+
+@pytest.mark.parametrize(
+    ("given", "label"),
+    [("mia@x.com", "[email]"), ("ask mia@x.com", "ask [email]"), ("4111111111111111", "[card]"), ("refund", "refund")],
+)
+def test_a_label_says_nothing_that_the_log_would_not(given: str, label: str) -> None:
+    found = counted(event("agent_interaction", intent=given), event("user_metric", labels={"country": given}))
+    assert found[f"in/{label}:n"] == 1
+    assert found[f'ucarts/{{"country":"{label}"}}:n'] == 3
+
+
+def test_patterns_of_the_users_own_hold_for_labels_and_each_text_is_looked_at_once() -> None:
+    asked: list[str] = []
+
+    def redact(text: str) -> str:
+        asked.append(text)
+        return text.replace("W1", "[redacted]")
+
+    buffer = Buffer(100, redact=redact)
+    buffer.merge([event("user_metric", labels={"order": "W1"}, tenant=tenant) for tenant in ("acme", "bolt") * 50])
+    assert {series for slot in buffer.take().values() for series in slot.counters} == {'ucarts\x1f{"order":"[redacted]"}'}
+    assert sorted(asked) == ["W1", "order"]

@@ -6,6 +6,7 @@ import re
 import time
 
 import pytest
+from genai_prices.data_snapshot import get_snapshot
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -189,3 +190,9 @@ def luhn(digits: str) -> int:
     for place, digit in enumerate(digits[::-1]):
         total += sum(int(part) for part in str(int(digit) * (1 + place % 2)))
     return total % 10
+
+
+def test_no_listed_models_name_is_taken_for_anything_else() -> None:
+    names = {name for provider in get_snapshot().providers for model in provider.models for name in (provider.id, model.id)}
+    assert len(names) > 1_000
+    assert [name for name in names if REDACTOR.redact(name) != name] == []
