@@ -19,7 +19,7 @@ from django.utils.html import format_html, format_html_join
 from apps.monitoring.admin.audit import AuditedAdmin
 from apps.monitoring.models import Channel, Notification
 from apps.monitoring.models.encrypted import SecretUnreadableError
-from apps.monitoring.notify import channels, circuit, outbox
+from apps.monitoring.notify import channels, edit, outbox
 
 _DELIVERIES: Final = 20
 
@@ -75,14 +75,12 @@ class ChannelForm(forms.ModelForm):  # type: ignore[type-arg]
         cleaned = super().clean() or {}
         if self.errors:
             return cleaned
+        stored = self.instance if self.instance.pk else None
         try:
-            secrets = self.instance.secrets if cleaned["new_secrets"] is None else cleaned["new_secrets"]
-        except SecretUnreadableError as error:
-            self.add_error("new_secrets", f"{error}; or type the secrets anew")
-            return cleaned
-        for problem in channels.get(cleaned["kind"]).problems(cleaned["config"], secrets):
-            self.add_error(None, problem)
-        self.instance.secrets = secrets
+            self.instance.secrets = edit.checked(stored, cleaned["kind"], cleaned["config"], cleaned["new_secrets"])
+        except ValidationError as error:
+            about_secrets = hasattr(error, "error_dict")
+            self.add_error("new_secrets" if about_secrets else None, error.messages)
         return cleaned
 
 
@@ -116,10 +114,9 @@ class ChannelAdmin(AuditedAdmin):
         return super().formfield_for_foreignkey(db_field, request, queryset=Channel.without_secrets.all(), **options)
 
     def save_model(self, request: HttpRequest, obj: Channel, form: Any, change: bool) -> None:  # noqa: FBT001 - Django's
-        """Who mends a channel need not wait for its pause to end."""
+        """With what follows from an edit."""
         super().save_model(request, obj, form, change)
-        circuit.close(obj.pk, timezone.now())
-        outbox.ask(obj.pk)
+        edit.saved(obj, timezone.now())
 
     @admin.display(description="waiting", ordering="_waiting")
     def waiting(self, channel: Channel) -> int:

@@ -11,10 +11,16 @@ from apps.monitoring.models.snapshot import TENANT_MAX_LENGTH
 
 
 class ApiToken(models.Model):
-    """Opens the API for one tenant, or for all. Only a hash is stored: the token is shown once, when made."""
+    """Opens the API for one tenant, or for all, to look or also to change things.
+
+    Only a hash is stored: the token is shown once, when made.
+    """
 
     name = models.CharField(max_length=100)
     tenant = models.CharField(max_length=TENANT_MAX_LENGTH, blank=True, help_text="Empty: every tenant.")
+    can_write = models.BooleanField(
+        "may change things", default=False, help_text="Without it the token only reads. docs/api.md says what it opens."
+    )
     digest = models.CharField(max_length=64, unique=True, editable=False)
     created_at = models.DateTimeField(auto_now_add=True)
     last_used_at = models.DateTimeField(null=True, editable=False)
@@ -28,7 +34,7 @@ class ApiToken(models.Model):
         return hashlib.sha256(token.encode()).hexdigest()
 
     @classmethod
-    def issue(cls, name: str, tenant: str = "") -> tuple[ApiToken, str]:
+    def issue(cls, name: str, tenant: str = "", *, can_write: bool = False) -> tuple[ApiToken, str]:
         """Make a token; the second value is the secret, to be shown once."""
         secret = "amt_" + secrets.token_urlsafe(32)
-        return cls.objects.create(name=name, tenant=tenant, digest=cls.digest_of(secret)), secret
+        return cls.objects.create(name=name, tenant=tenant, can_write=can_write, digest=cls.digest_of(secret)), secret

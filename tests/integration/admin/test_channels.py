@@ -90,6 +90,35 @@ def test_a_secret_whose_key_is_gone_hides_no_page_and_can_be_typed_anew(
     assert Channel.objects.get().secrets == {"secret": SECRET}
 
 
+@pytest.mark.parametrize(
+    "more",
+    [
+        {"config": '{"url": "http://127.0.0.1:9001/"}'},
+        {"kind": "slack", "config": '{"channel": "#ops"}'},
+        {"kind": "log", "config": "{}"},
+    ],
+    ids=["another host", "another kind that they do not suit", "another kind"],
+)
+def test_secrets_do_not_follow_a_channel_to_another_receiver(
+    admin_client: Client, webhook: Channel, settings: Any, more: dict[str, str]
+) -> None:
+    settings.MONITORING_ALLOWED_WEBHOOK_HOSTS = ["127.0.0.1"]
+    refused = save(admin_client, webhook, **more)
+    assert errors(refused)
+    assert SECRET not in refused.content.decode()
+    assert Channel.objects.get().kind == "webhook"
+    assert Channel.objects.get().config == {"url": "http://127.0.0.1:9000/"}
+
+
+def test_secrets_that_are_given_anew_go_where_they_are_given_for(admin_client: Client, webhook: Channel, settings: Any) -> None:
+    settings.MONITORING_ALLOWED_WEBHOOK_HOSTS = ["127.0.0.1"]
+    elsewhere = '{"url": "http://127.0.0.1:9001/"}'
+    assert save(admin_client, webhook, config='{"url": "http://127.0.0.1:9000/another/path"}').status_code == 302
+    assert Channel.objects.get().secrets == {"secret": SECRET}
+    assert "new_secrets" in errors(save(admin_client, webhook, config=elsewhere))
+    assert save(admin_client, webhook, config=elsewhere, new_secrets=f'{{"secret": "{SECRET}"}}').status_code == 302
+
+
 def test_the_button_saves_and_sends_a_test(admin_client: Client, webhook: Channel) -> None:
     assert "Save and send a test" in page(admin_client, f"channel/{webhook.pk}/change/")
     assert save(admin_client, webhook, _test="on", is_default="on").status_code == 302

@@ -34,3 +34,9 @@ def test_a_token_can_be_taken_back(admin_client: Client) -> None:
     token, _ = ApiToken.issue("t")
     assert admin_client.post(f"{HOME}/apitoken/{token.pk}/delete/", {"post": "yes"}).status_code == 302
     assert not ApiToken.objects.exists()
+
+
+def test_a_token_reads_unless_it_is_made_to_write(admin_client: Client) -> None:
+    admin_client.post(f"{HOME}/apitoken/add/", {"name": "grafana"})
+    admin_client.post(f"{HOME}/apitoken/add/", {"name": "terraform", "can_write": "on"})
+    assert dict(ApiToken.objects.values_list("name", "can_write")) == {"grafana": False, "terraform": True}

@@ -59,6 +59,15 @@ def resolve(url: str, allowed: Collection[str]) -> Target:
     return Target(judged(host, port, allowed), port, host, parts)
 
 
+def origin(url: str) -> str:
+    """Scheme, host and port: who is spoken to, whatever the path."""
+    try:
+        parts, host, port = _split(url)
+    except ForbiddenAddressError:
+        return url
+    return f"{parts.scheme}://{host}:{port}"
+
+
 def judged(host: str, port: int, allowed: Collection[str]) -> str:
     """The address to connect to for a host, whatever is spoken there. ``allowed`` as in `resolve`.
 

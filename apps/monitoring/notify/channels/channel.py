@@ -23,6 +23,9 @@ class ChannelHandler(Protocol):
     def problems(self, config: Mapping[str, Any], secrets: Mapping[str, Any]) -> list[str]:
         """Why a channel with this configuration cannot work; empty when it can."""
 
+    def goes_to(self, config: Mapping[str, Any]) -> str:
+        """Whom the configuration has the secrets sent to, or sign for; empty where they say it themselves."""
+
     def deliver(
         self,
         message: Message,

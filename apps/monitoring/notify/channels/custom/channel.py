@@ -53,6 +53,10 @@ class CustomChannel:
             return [f"{path} is no function of notification, config and secrets: {type(error).__name__}"]
         return []
 
+    def goes_to(self, config: Mapping[str, Any]) -> str:
+        """The function is handed them."""
+        return str(config.get("path") or "")
+
     def deliver(
         self,
         message: Message,

@@ -27,6 +27,10 @@ class LogChannel:
         """None."""
         return []
 
+    def goes_to(self, config: Mapping[str, Any]) -> str:  # noqa: ARG002
+        """There are no secrets."""
+        return ""
+
     def deliver(
         self,
         message: Message,

@@ -15,6 +15,7 @@ import orjson
 from django.conf import settings
 
 from apps.monitoring.core.rules import condition
+from apps.monitoring.notify.channels.address import origin
 from apps.monitoring.notify.channels.http import Answer, forbidden, judge, reach
 from apps.monitoring.notify.channels.outcome import Delivered, Outcome, Rejected, Retry
 from apps.monitoring.notify.message import Message, printable
@@ -47,6 +48,10 @@ class PagerDutyChannel:
         if not _KEY.fullmatch(str(secrets.get("routing_key") or "")):
             found.append("the routing key is the integration key of Events API v2: 32 letters and digits")
         return found
+
+    def goes_to(self, config: Mapping[str, Any]) -> str:
+        """The service region gets the routing key."""
+        return origin(_url(config))
 
     def deliver(
         self,

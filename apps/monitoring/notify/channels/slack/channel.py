@@ -12,6 +12,7 @@ from typing import Any, Final
 
 import orjson
 
+from apps.monitoring.notify.channels.address import origin
 from apps.monitoring.notify.channels.http import Answer, forbidden, reach
 from apps.monitoring.notify.channels.outcome import Delivered, Outcome, Rejected, Retry
 from apps.monitoring.notify.channels.slack.answer import error_of, judged
@@ -52,6 +53,10 @@ class SlackChannel:
         if not _CHANNEL.fullmatch(str(config.get("channel") or "")):
             found.append('"channel" is the name or the id of a channel, such as "#ops"')
         return found
+
+    def goes_to(self, config: Mapping[str, Any]) -> str:
+        """The API gets the token."""
+        return origin(_api(config))
 
     def deliver(
         self,

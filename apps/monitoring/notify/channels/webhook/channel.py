@@ -12,6 +12,7 @@ from typing import Any, Final
 
 import orjson
 
+from apps.monitoring.notify.channels.address import origin
 from apps.monitoring.notify.channels.http import Answer, forbidden, judge, reach
 from apps.monitoring.notify.channels.outcome import Outcome, Rejected
 from apps.monitoring.notify.message import Message
@@ -36,6 +37,10 @@ class WebhookChannel:
         if secrets.get("secret") and key_of(secrets["secret"]) is None:
             found.append(_MALFORMED)
         return found
+
+    def goes_to(self, config: Mapping[str, Any]) -> str:
+        """What is signed for one receiver could be played back to another."""
+        return origin(str(config.get("url") or ""))
 
     def deliver(
         self,
