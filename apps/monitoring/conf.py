@@ -37,6 +37,8 @@ class Conf:
     """How long after its end a minute stays open for what is still in the writers' buffers."""
     notify_max_age_seconds: int = 900
     """Minutes older than this when they are judged go to the history but notify nobody."""
+    rule_timeout_seconds: float = 30.0
+    """How long one statement of a rule's evaluation may take before the rule is in error; 0 is no limit."""
     read_cache_seconds: float = 1.0
     """How old an answer of the API or the dashboard may be; 0 computes each one."""
     time_zone: str = "UTC"

@@ -10,7 +10,7 @@ from urllib.parse import urlsplit, urlunsplit
 
 import redis
 from django.db import DatabaseError, ProgrammingError
-from django.db.models import Count, Min
+from django.db.models import Count, Min, Q
 
 from apps.monitoring.catalogue import LOSSES
 from apps.monitoring.conf import conf
@@ -137,7 +137,8 @@ def _look_at_storage(found: Status, now: datetime) -> None:
 
 def _look_at_evaluation(found: Status, now: datetime) -> None:
     progress = EvaluationProgress.objects.first()
-    errors = list(AlertRule.objects.exclude(error="").values_list("name", flat=True))
+    judged = AlertRule.objects.filter(Q(enabled=True) | Q(states__isnull=False))
+    errors = list(judged.exclude(error="").values_list("name", flat=True).distinct())
     found.details["evaluation"] = {
         "next_minute": None if progress is None else f"{progress.next_minute:%Y-%m-%dT%H:%M:%SZ}",
         "lag_seconds": None if progress is None else (now - progress.next_minute).total_seconds(),

@@ -11,7 +11,8 @@ from django.db import OperationalError, connection
 
 from apps.monitoring.alerts.evaluate import evaluate
 from apps.monitoring.models import AlertRule, EvaluationProgress
-from tests.e2e.parts import environment_of_tests
+from apps.monitoring.rollup import locks
+from tests.e2e.parts import environment_of_tests, eventually
 from tests.faults.test_rollup_killed import noticed, process
 from tests.integration.alerts.judged import end_of, everything
 from tests.integration.alerts.test_evaluate import forget, mixed, several_rules
@@ -80,4 +81,19 @@ def test_a_database_that_goes_away_is_not_a_rules_error_and_the_minute_is_judged
     assert not AlertRule.objects.exclude(error="").exists()
     assert EvaluationProgress.objects.exists()
     evaluate(NOW)
+    assert everything() == wanted
+
+
+def test_of_several_processes_at_once_one_judges_and_the_history_is_that_of_one() -> None:
+    wanted = undisturbed()
+    with psycopg.connect(environment_of_tests()["DATABASE_URL"], autocommit=True) as other:
+        other.execute("SELECT pg_advisory_lock(%s, 0)", [locks._JUDGING])
+        running = [process("", 0, NOW) for _ in range(3)]
+        # The one that is the first waits for its turn to judge, the others leave it alone.
+        eventually("two of three have ended", lambda: sum(one.poll() is not None for one in running) == 2, 60)
+        assert not EvaluationProgress.objects.exists()
+        other.execute("SELECT pg_advisory_unlock(%s, 0)", [locks._JUDGING])
+        said = [one.communicate(timeout=60)[1] for one in running]
+    assert [one.returncode for one in running] == [0, 0, 0], said
+    noticed()
     assert everything() == wanted

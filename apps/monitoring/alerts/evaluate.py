@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Sequence
+import time
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
+from typing import Final
 
-from django.db import OperationalError, transaction
+from celery.exceptions import SoftTimeLimitExceeded
+from django.db import InterfaceError, OperationalError, connection, transaction
 from django.db.models import Exists, Min, OuterRef, Q
 from django.utils import timezone
 
@@ -14,7 +17,8 @@ from apps.monitoring.alerts import outcome, silences
 from apps.monitoring.alerts.measure import Windows, expected_tenants
 from apps.monitoring.conf import conf
 from apps.monitoring.core.clock import SECONDS, to_datetime, to_minute
-from apps.monitoring.core.judging import end_all, judge_minute
+from apps.monitoring.core.frame import Frame
+from apps.monitoring.core.judging import Measured, end_all, judge_minute
 from apps.monitoring.core.lifecycle import Status
 from apps.monitoring.core.rules import MAX_REACH, NoData, Rule, subject
 from apps.monitoring.core.silences import Hold, Matchers, Quiet, hold
@@ -23,6 +27,13 @@ from apps.monitoring.query.source import watermark
 from apps.monitoring.rollup import locks
 
 _log = logging.getLogger(__name__)
+
+BUDGET_SECONDS: Final = 180.0
+"""One run ends after this, before the worker's time limit would end it; the next one goes on where it stopped."""
+_AWAY: Final = ("08", "57P")
+"""SQLSTATEs of a connection that broke, and of a server that shuts down or starts."""
+_AGAIN: Final = "40"
+"""Those of a transaction that has to be done again, such as after a deadlock."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,19 +46,23 @@ class Report:
     busy: bool = False
 
 
-def evaluate(now: float) -> Report:
-    """Judge every minute that is complete and not judged yet, oldest first. ``now`` in epoch seconds."""
+def evaluate(now: float, budget: float = BUDGET_SECONDS) -> Report:
+    """Judge every minute that is complete and not judged yet, oldest first. ``now`` in epoch seconds.
+
+    After ``budget`` seconds no further minute is begun.
+    """
     with locks.evaluation() as mine:
-        return _catch_up(now) if mine else Report(busy=True)
+        return _catch_up(now, time.monotonic() + budget) if mine else Report(busy=True)
 
 
-def _catch_up(now: float) -> Report:
+def _catch_up(now: float, deadline: float) -> Report:
     until = watermark(conf().shards)
     minute = _next_minute()
     if until is None or minute is None:
         return Report()
+    _forgive_disabled()
     judged = transitions = 0
-    while minute < until:
+    while minute < until and (not judged or time.monotonic() < deadline):
         with transaction.atomic():
             locks.judging()
             rules = _rules()
@@ -64,8 +79,16 @@ def _catch_up(now: float) -> Report:
 
 def _rules() -> list[AlertRule]:
     """Those that are enabled, and those that were when they left something open."""
-    left = AlertState.objects.filter(rule=OuterRef("pk"))
-    return list(AlertRule.objects.filter(Q(enabled=True) | Exists(left)))
+    return list(AlertRule.objects.filter(Q(enabled=True) | _left()))
+
+
+def _left() -> Exists:
+    return Exists(AlertState.objects.filter(rule=OuterRef("pk")))
+
+
+def _forgive_disabled() -> None:
+    """Nobody evaluates a rule that is switched off, so nothing would ever find it mended."""
+    AlertRule.objects.filter(~_left(), enabled=False).exclude(error="").update(error="", error_since=None)
 
 
 def _next_minute() -> int | None:
@@ -99,7 +122,28 @@ def _quiets(minute: int, now: float) -> list[Quiet]:
 
 def _judge_minute(minute: int, rules: Sequence[AlertRule], quiets: Sequence[Quiet]) -> int:
     windows = Windows(minute)
-    return sum(_judge_rule(rule, windows, minute, hold(quiets, rule.name, rule.severity)) for rule in rules)
+    _limit_statements(conf().rule_timeout_seconds)
+    _read_together(windows, rules)
+    judged = sum(_judge_rule(rule, windows, minute, hold(quiets, rule.name, rule.severity)) for rule in rules)
+    _limit_statements(0)
+    return judged
+
+
+def _limit_statements(seconds: float) -> None:
+    """Until the transaction ends no statement takes longer; 0 is no limit."""
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT set_config('statement_timeout', %s, true)", [f"{round(seconds * 1_000)}ms"])
+
+
+def _read_together(windows: Windows, rules: Sequence[AlertRule]) -> None:
+    """What several rules need in one read. When that fails each reads its own, so the one that is to blame is found."""
+    try:
+        with transaction.atomic():
+            windows.read_together(rule.definition() for rule in rules if rule.enabled)
+    except Exception as error:
+        if _is_away(error):
+            raise
+        _log.warning("the windows of all rules cannot be read together: %s", error)
 
 
 def _judge_rule(rule: AlertRule, windows: Windows, minute: int, held: Hold) -> int:
@@ -107,14 +151,28 @@ def _judge_rule(rule: AlertRule, windows: Windows, minute: int, held: Hold) -> i
     try:
         with transaction.atomic():
             return _apply(rule, rule.definition(), windows, minute, held)
-    except OperationalError:
-        raise  # the database is away, the rule is not to blame: the whole minute is judged again
     except Exception as error:
+        if _is_away(error):
+            raise  # the rule is not to blame: the whole minute is judged again
         _log.exception("rule %s cannot be evaluated", rule.name)
         AlertRule.objects.filter(pk=rule.pk).update(
             error=f"{type(error).__name__}: {error}", error_since=rule.error_since or timezone.now()
         )
         return 0
+
+
+def _is_away(error: Exception) -> bool:
+    """Whether something else than the rule ended its evaluation: the worker's time limit, or a database that went away.
+
+    A statement that takes too long, too much memory or too much disk is an OperationalError, too, and is the rule's.
+    """
+    if isinstance(error, SoftTimeLimitExceeded | InterfaceError):
+        return True
+    if not isinstance(error, OperationalError):
+        return False
+    state = getattr(error.__cause__, "sqlstate", None) or ""
+    broken = connection.connection is None or connection.connection.closed or connection.connection.broken
+    return bool(broken) or state.startswith((*_AWAY, _AGAIN))
 
 
 def _apply(rule: AlertRule, definition: Rule, windows: Windows, minute: int, held: Hold) -> int:
@@ -123,9 +181,10 @@ def _apply(rule: AlertRule, definition: Rule, windows: Windows, minute: int, hel
     if not rule.enabled:
         judged = end_all(states, "the rule was disabled", held)
     else:
-        measured, expected = windows.measure(definition), expected_tenants(definition)
+        frame, expected = windows.frame(definition), expected_tenants(definition)
         own = subject(definition)
         foreign = {tenant: states.pop(tenant) for tenant, row in rows.items() if _is_foreign(row, own)}
+        measured = _seen(frame, definition, {*states, *expected})
         judged = judge_minute(definition, measured, states, expected, minute, held)
         # They are judged anew from the next minute on.
         judged = [one for one in judged if one.tenant not in foreign]
@@ -138,6 +197,12 @@ def _apply(rule: AlertRule, definition: Rule, windows: Windows, minute: int, hel
     if rule.error:
         AlertRule.objects.filter(pk=rule.pk).update(error="", error_since=None)
     return outcome.write(rule, definition, minute, changes)
+
+
+def _seen(frame: Frame, rule: Rule, looked: Collection[str]) -> dict[str, Measured]:
+    """What is seen of those that have to be looked at, and of all others that breach: whoever is calm stays as it is."""
+    breached = frame.breaches(rule)[:, 0].tolist()
+    return {tenant: frame.seen(row, 0) for row, tenant in enumerate(frame.tenants) if breached[row] or tenant in looked}
 
 
 def _is_foreign(row: AlertState, own: str) -> bool:

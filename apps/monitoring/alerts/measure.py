@@ -1,47 +1,64 @@
-"""The value of each rule for every tenant it judges, over one window: a few grouped reads, never one a tenant."""
+"""What each rule sees of every tenant it judges, over one window: one read for all rules that share it, never one a tenant."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
-from typing import Any
+from collections import defaultdict
+from collections.abc import Collection, Iterable, Mapping
 
 import numpy as np
-import numpy.typing as npt
 import orjson
-from django.db import connection
 
 from apps.monitoring.catalogue import DISTINCT, METRICS, RATIOS, Kind, Ratio, scale_of
 from apps.monitoring.core import derived, distinct, histogram
-from apps.monitoring.core.clock import SECONDS, to_datetime
+from apps.monitoring.core.clock import SECONDS
+from apps.monitoring.core.frame import Floats, Frame, Integers, Mask
 from apps.monitoring.core.judging import NOTHING, Measured
 from apps.monitoring.core.period import Period, bounds
-from apps.monitoring.core.resolution import Resolution, Stretch
 from apps.monitoring.core.rules import QUANTILES, NoData, Rule, Scope, Statistic
 from apps.monitoring.core.series import GLOBAL
-from apps.monitoring.rollup import periods
+from apps.monitoring.query import columns, tenants
+from apps.monitoring.query.columns import Column, Columns
 
-Floats = npt.NDArray[np.float64]
 
+class _Held:
+    """What was read, and what was made of it: rules share a percentile or the count of a union."""
 
-@dataclass(frozen=True, slots=True)
-class _Column:
-    """One metric of many tenants over a window, merged: one entry a tenant. NaN is missing."""
+    def __init__(self, read: Columns) -> None:
+        self.tenants = read.tenants
+        self._by_metric = read.by_metric
+        self._counts: dict[str, Floats] = {}
+        self._quantiles: dict[tuple[str, str], Floats] = {}
 
-    tenants: list[str]
-    counts: Floats
-    sums: Floats
-    minima: Floats
-    maxima: Floats
-    datas: list[list[bytes]]
+    def holds(self, metrics: Collection[str]) -> bool:
+        return all(metric in self._by_metric for metric in metrics)
 
-    def flat(self) -> tuple[npt.NDArray[np.int64], list[bytes]]:
-        lengths = [len(blobs) for blobs in self.datas]
-        owner = np.repeat(np.arange(len(self.datas), dtype=np.int64), lengths)
-        return owner, [blob for blobs in self.datas for blob in blobs]
+    def column(self, metric: str) -> Column:
+        return self._by_metric[metric]
 
-    def by_tenant(self, values: Floats) -> dict[str, float]:
-        return dict(zip(self.tenants, values.tolist(), strict=True))
+    def counts(self, metric: str) -> Floats:
+        """Of samples, or of different members; NaN is missing."""
+        own = self._by_metric[metric]
+        if metric not in DISTINCT:
+            return own.counts
+        if metric not in self._counts:
+            counted = distinct.counts_by_group(own.owners, own.datas, len(self.tenants)).astype(np.float64)
+            self._counts[metric] = np.where(own.present, counted, np.nan)
+        return self._counts[metric]
+
+    def amounts(self, metric: str) -> Floats:
+        """The sum of an amount, the count of everything else."""
+        if METRICS[metric].kind is Kind.AMOUNT:
+            return self._by_metric[metric].sums / METRICS[metric].scale
+        return self.counts(metric)
+
+    def quantiles(self, metric: str, statistic: Statistic) -> Floats:
+        """In the metric's unit."""
+        key = (metric, statistic)
+        if key not in self._quantiles:
+            own, q = self._by_metric[metric], QUANTILES[statistic]
+            found = histogram.quantiles_by_group(own.owners, own.datas, own.minima, own.maxima, q)
+            self._quantiles[key] = found / scale_of(metric)
+        return self._quantiles[key]
 
 
 class Window:
@@ -49,115 +66,66 @@ class Window:
 
     def __init__(self, start: int, end: int) -> None:
         self._start, self._end = start, end
-        self._columns: dict[tuple[str, str | None, str], _Column] = {}
-        self._chosen: list[Stretch] | None = None
+        self._read: dict[tuple[str | None, bytes], list[_Held]] = defaultdict(list)
 
-    def measure(self, rule: Rule) -> dict[str, Measured]:
-        """The value of a rule by tenant; tenants without any sample are left out."""
-        tenant = tenant_of(rule)
+    def read(self, metrics: Collection[str], tenant: str | None = None, labels: Mapping[str, str] | None = None) -> None:
+        """Read what several rules will ask for."""
+        self._held(metrics, tenant, labels or {})
+
+    def frame(self, rule: Rule) -> Frame:
+        """What a rule sees in the window's last minute, of every tenant that it judges because of what is stored."""
+        held = self._held(metrics_of(rule), tenant_of(rule), rule.label_filter)
         ratio = RATIOS.get(rule.metric)
-        if ratio is not None:
-            return self._ratio(ratio, tenant)
-        column = self._column(rule.metric, tenant, rule.label_filter)
-        counts = self._counts(rule.metric, column)
-        values = self._statistic(rule, column, counts)
-        return {
-            name: Measured(None if np.isnan(value) else float(value), int(samples))
-            for name, value, samples in zip(column.tenants, values, counts, strict=True)
-            if samples
-        }
+        values, samples, judged = self._plain(rule, held) if ratio is None else _ratio(ratio, held)
+        minute, rows = self._end - 1, np.flatnonzero(judged)
+        return Frame(
+            minute,
+            [held.tenants[row] for row in rows.tolist()],
+            values[rows, np.newaxis],
+            samples[rows, np.newaxis],
+            np.full(rows.size, minute),
+        )
 
-    def _statistic(self, rule: Rule, column: _Column, counts: Floats) -> Floats:
-        scale = scale_of(rule.metric)
-        if rule.statistic in QUANTILES:
-            owner, blobs = column.flat()
-            q = QUANTILES[Statistic(rule.statistic)]
-            return histogram.quantiles_by_group(owner, blobs, column.minima, column.maxima, q) / scale
-        match Statistic(rule.statistic):
+    def _plain(self, rule: Rule, held: _Held) -> tuple[Floats, Integers, Mask]:
+        counts = held.counts(rule.metric)
+        samples = np.nan_to_num(counts).astype(np.int64)
+        return self._statistic(rule, held, counts), samples, samples > 0
+
+    def _statistic(self, rule: Rule, held: _Held, counts: Floats) -> Floats:
+        scale, own, statistic = scale_of(rule.metric), held.column(rule.metric), Statistic(rule.statistic)
+        if statistic in QUANTILES:
+            return held.quantiles(rule.metric, statistic)
+        match statistic:
             case Statistic.COUNT:
                 return counts
             case Statistic.RATE:
                 return counts / ((self._end - self._start) * SECONDS)
             case Statistic.SUM | Statistic.FORECAST:
-                return column.sums / scale
+                return own.sums / scale
             case Statistic.MEAN:
-                return column.sums / counts / scale
+                return own.sums / counts / scale
             case Statistic.MIN:
-                return column.minima / scale
+                return own.minima / scale
             case _:
-                return column.maxima / scale
+                return own.maxima / scale
 
-    def _ratio(self, ratio: Ratio, tenant: str | None) -> dict[str, Measured]:
-        above, below, samples = (
-            self._amounts(metric, tenant) for metric in (ratio.numerator, ratio.denominator, ratio.samples)
-        )
-        required = below if ratio.required is None else self._amounts(ratio.required, tenant)
-        measured: dict[str, Measured] = {}
-        for name, denominator in below.items():
-            known = denominator > 0 and name in required
-            value = above.get(name, 0.0) / denominator if known else None
-            measured[name] = Measured(value, int(samples.get(name, 0)))
-        return measured
-
-    def _amounts(self, metric: str, tenant: str | None) -> dict[str, float]:
-        """The sum of an amount, the count of everything else, by tenant."""
-        column = self._column(metric, tenant, {})
-        if METRICS[metric].kind is Kind.AMOUNT:
-            return column.by_tenant(column.sums / METRICS[metric].scale)
-        return column.by_tenant(self._counts(metric, column))
-
-    def _counts(self, metric: str, column: _Column) -> Floats:
-        if metric not in DISTINCT:
-            return column.counts
-        owner, blobs = column.flat()
-        return distinct.counts_by_group(owner, blobs, len(column.tenants)).astype(np.float64)
-
-    def _column(self, metric: str, tenant: str | None, labels: Mapping[str, str]) -> _Column:
-        wanted = orjson.dumps(dict(labels), option=orjson.OPT_SORT_KEYS).decode()
-        key = (metric, tenant, wanted)
-        if key not in self._columns:
-            self._columns[key] = self._read(metric, tenant, wanted if labels else None)
-        return self._columns[key]
-
-    def _read(self, metric: str, tenant: str | None, labels: str | None) -> _Column:
-        scope = "s.tenant <> ''" if tenant is None else "s.tenant = %(tenant)s"
-        matching = "" if labels is None else "AND s.labels <> '' AND s.labels::jsonb @> %(labels)s::jsonb"
-        given: dict[str, Any] = {"metric": metric, "tenant": tenant, "labels": labels}
-        stretches: list[str] = []
-        for number, stretch in enumerate(self._stretches()):
-            # One literal range a resolution, so that only its partitions are planned for.
-            stretches.append(
-                "SELECT s.tenant, m.count, m.sum, m.min, m.max, m.data "  # noqa: S608 - literals above
-                "FROM monitoring_series s JOIN monitoring_metricsnapshot m ON m.series_id = s.id "
-                f"WHERE s.metric = %(metric)s AND {scope} {matching} "
-                f"AND m.resolution = {stretch.resolution:d} AND m.ts >= %(start{number})s AND m.ts < %(end{number})s"
-            )
-            given |= {f"start{number}": to_datetime(stretch.start), f"end{number}": to_datetime(stretch.end)}
-        with connection.cursor() as cursor:
-            cursor.execute(
-                "SELECT tenant, sum(count)::float8, sum(sum)::float8, min(min)::float8, max(max)::float8, "  # noqa: S608 - literals above
-                f"array_agg(data) FILTER (WHERE data IS NOT NULL) FROM ({' UNION ALL '.join(stretches)}) AS m GROUP BY tenant",
-                given,
-            )
-            return _to_column(cursor.fetchall())
-
-    def _stretches(self) -> list[Stretch]:
-        """Where the window is read from: minutes, and whole hours and days that are compacted."""
-        if self._chosen is None:
-            if self._end - self._start < Resolution.HOUR:
-                self._chosen = [Stretch(Resolution.MINUTE, self._start, self._end)]
-            else:
-                stored = periods.stored(self._start, self._end)
-                self._chosen = stored.stretches(*stored.widen(self._start, self._end))
-        return self._chosen
+    def _held(self, metrics: Collection[str], tenant: str | None, labels: Mapping[str, str]) -> _Held:
+        known = self._read[tenant, orjson.dumps(dict(labels), option=orjson.OPT_SORT_KEYS)]
+        found = next((one for one in known if one.holds(metrics)), None)
+        if found is None:
+            found = _Held(columns.read(metrics, tenant, labels, self._start, self._end))
+            known.append(found)
+        return found
 
 
-def _to_column(rows: list[tuple[Any, ...]]) -> _Column:
-    def floats(position: int) -> Floats:
-        return np.array([np.nan if row[position] is None else row[position] for row in rows], dtype=np.float64)
-
-    datas = [[bytes(blob) for blob in row[5] or ()] for row in rows]
-    return _Column([row[0] for row in rows], floats(1), floats(2), floats(3), floats(4), datas)
+def _ratio(ratio: Ratio, held: _Held) -> tuple[Floats, Integers, Mask]:
+    above, below = np.nan_to_num(held.amounts(ratio.numerator)), held.amounts(ratio.denominator)
+    known: Mask = below > 0
+    if ratio.required is not None:
+        known = known & held.column(ratio.required).present
+    values = np.divide(above, below, out=np.full(below.shape, np.nan), where=known)
+    samples = np.nan_to_num(held.amounts(ratio.samples)).astype(np.int64)
+    return values, samples, held.column(ratio.denominator).present
 
 
 def tenant_of(rule: Rule) -> str | None:
@@ -167,6 +135,14 @@ def tenant_of(rule: Rule) -> str | None:
     return rule.tenant if rule.scope == Scope.ONE_TENANT else GLOBAL
 
 
+def metrics_of(rule: Rule) -> set[str]:
+    """The metrics that a rule looks at."""
+    ratio = RATIOS.get(rule.metric)
+    if ratio is None:
+        return {rule.metric}
+    return {ratio.numerator, ratio.denominator, ratio.samples} | ({ratio.required} if ratio.required else set())
+
+
 class Windows:
     """The windows that the rules look at when they judge one minute, each read once."""
 
@@ -174,34 +150,69 @@ class Windows:
         self._end = minute + 1
         self._read: dict[tuple[int, int], Window] = {}
 
+    def read_together(self, rules: Iterable[Rule]) -> None:
+        """Read at once what several of the rules need: the windows of plain rules for every tenant.
+
+        Without it each rule reads what it needs, or shares what another one has read.
+        """
+        wanted: dict[int, set[str]] = defaultdict(set)
+        for rule in rules:
+            if rule.scope == Scope.EVERY_TENANT and not (rule.budget or rule.label_filter):
+                wanted[rule.window] |= metrics_of(rule)
+        for window, metrics in wanted.items():
+            self._window(self._end - window, self._end).read(metrics)
+
+    def frame(self, rule: Rule) -> Frame:
+        """What a rule sees over ``[minute + 1 - window, minute + 1)``, or what it makes of it: a frame of one minute."""
+        if not rule.budget and not rule.change_against:
+            return self._window(self._end - rule.window, self._end).frame(rule)
+        seen = self._spent(rule) if rule.budget else self._changed(rule)
+        values = [np.nan if one.value is None else one.value for one in seen.values()]
+        samples = [one.samples for one in seen.values()]
+        minute = self._end - 1
+        return Frame(
+            minute,
+            list(seen),
+            np.array(values, dtype=np.float64)[:, np.newaxis],
+            np.array(samples, dtype=np.int64)[:, np.newaxis],
+            np.full(len(seen), minute),
+        )
+
     def measure(self, rule: Rule) -> dict[str, Measured]:
-        """The value of a rule by tenant over ``[minute + 1 - window, minute + 1)``, or what the rule makes of it."""
-        if rule.budget:
-            return self._spent(rule)
-        now = self._window(self._end - rule.window, self._end).measure(rule)
-        if not rule.change_against:
-            return now
+        """The same by tenant; tenants without any sample are left out."""
+        return _by_tenant(self.frame(rule))
+
+    def _changed(self, rule: Rule) -> dict[str, Measured]:
+        """Against the same window a day or a week before."""
         end = self._end - rule.offset
-        earlier = self._window(end - rule.window, end).measure(rule)
+        now = self._seen(rule, self._end - rule.window, self._end)
+        earlier = self._seen(rule, end - rule.window, end)
         return {tenant: derived.change(seen, earlier.get(tenant, NOTHING)) for tenant, seen in now.items()}
 
     def _spent(self, rule: Rule) -> dict[str, Measured]:
         """Of the calendar day or month so far."""
         start, end = bounds(Period(rule.budget), self._end - 1, rule.time_zone)
-        so_far = self._window(start, self._end).measure(rule)
+        so_far = self._seen(rule, start, self._end)
         if rule.statistic != Statistic.FORECAST:
             return so_far
-        lately = self._window(self._end - rule.window, self._end).measure(rule)
+        lately = self._seen(rule, self._end - rule.window, self._end)
         left = end - self._end
         return {
             tenant: derived.forecast(so_far.get(tenant, NOTHING), lately.get(tenant, NOTHING), rule.window, left)
             for tenant in {*so_far, *lately}
         }
 
+    def _seen(self, rule: Rule, start: int, end: int) -> dict[str, Measured]:
+        return _by_tenant(self._window(start, end).frame(rule))
+
     def _window(self, start: int, end: int) -> Window:
         if (start, end) not in self._read:
             self._read[start, end] = Window(start, end)
         return self._read[start, end]
+
+
+def _by_tenant(frame: Frame) -> dict[str, Measured]:
+    return {tenant: frame.seen(row, 0) for row, tenant in enumerate(frame.tenants)}
 
 
 def expected_tenants(rule: Rule) -> set[str]:
@@ -212,17 +223,10 @@ def expected_tenants(rule: Rule) -> set[str]:
         return {rule.tenant}
     if rule.no_data != NoData.ALERT:
         return set()
-    return known_tenants([sampled_metric(rule)])
+    return tenants.known(sampled_metric(rule))
 
 
 def sampled_metric(rule: Rule) -> str:
     """The metric without which a rule has no data."""
     ratio = RATIOS.get(rule.metric)
     return rule.metric if ratio is None else ratio.denominator
-
-
-def known_tenants(metrics: Iterable[str]) -> set[str]:
-    """Every tenant that ever had one of the metrics."""
-    with connection.cursor() as cursor:
-        cursor.execute("SELECT DISTINCT tenant FROM monitoring_series WHERE metric = ANY(%s) AND tenant <> ''", [list(metrics)])
-        return {tenant for (tenant,) in cursor.fetchall()}

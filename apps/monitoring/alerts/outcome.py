@@ -72,8 +72,9 @@ def _write_alerts(rule: AlertRule, moment: datetime, changes: Sequence[Change]) 
     """An alert begins when a rule fires and ends when it resolves."""
     begun: list[Alert] = []
     ended: list[int] = []
+    known = Alert.objects.in_bulk({change.row.alert_id for change in changes if change.row is not None and change.row.alert_id})
     for change in changes:
-        change.alert = None if change.row is None else change.row.alert
+        change.alert = None if change.row is None else known.get(change.row.alert_id or 0)
         for event in change.events:
             if event.changed and event.state is Status.FIRING:
                 change.alert = Alert(

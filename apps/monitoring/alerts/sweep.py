@@ -6,20 +6,19 @@ from collections.abc import Collection, Iterator, Mapping
 from typing import Final, Protocol
 
 import numpy as np
-from django.db import connection
 
-from apps.monitoring.alerts import minutes
-from apps.monitoring.alerts.measure import expected_tenants, sampled_metric, tenant_of
-from apps.monitoring.alerts.minutes import Stored
+from apps.monitoring.alerts.measure import expected_tenants, metrics_of, sampled_metric, tenant_of
 from apps.monitoring.alerts.track import Track
 from apps.monitoring.catalogue import DISTINCT, METRICS, RATIOS, Kind, Ratio, scale_of
 from apps.monitoring.core import derived
-from apps.monitoring.core.clock import to_datetime
 from apps.monitoring.core.frame import Floats, Frame, Integers, Mask
 from apps.monitoring.core.period import LONGEST, Period, bounds
 from apps.monitoring.core.rules import QUANTILES, NoData, Rule, Scope, Statistic
 from apps.monitoring.core.series import GLOBAL, labels_dict
 from apps.monitoring.models import Series
+from apps.monitoring.query import minutes
+from apps.monitoring.query.minutes import Stored
+from apps.monitoring.query.tenants import known_before
 
 NEVER: Final = np.iinfo(np.int64).max
 _STEP: Final = 1_440
@@ -58,13 +57,7 @@ class Database:
         expected = expected_tenants(rule)
         if rule.scope != Scope.EVERY_TENANT or not expected:
             return dict.fromkeys(expected, start)
-        with connection.cursor() as cursor:
-            cursor.execute(
-                "SELECT DISTINCT tenant FROM monitoring_series s WHERE metric = %s AND tenant <> '' AND EXISTS "
-                "(SELECT FROM monitoring_metricsnapshot m WHERE m.series_id = s.id AND m.ts < %s)",
-                [sampled_metric(rule), to_datetime(start)],
-            )
-            return {tenant: start for (tenant,) in cursor.fetchall()}
+        return dict.fromkeys(known_before(sampled_metric(rule), start), start)
 
     def read(self, series: Collection[int], with_data: Collection[int], start: int, end: int) -> dict[int, Stored]:
         """One look at the table."""
@@ -80,7 +73,7 @@ class Sweep:
     def __init__(self, rule: Rule, start: int, end: int, source: Source | None = None) -> None:
         self._rule, self._start, self._end = rule, start, end
         self._source = source or Database()
-        self._series = {metric: self._source.series(rule, metric) for metric in _metrics(rule)}
+        self._series = {metric: self._source.series(rule, metric) for metric in metrics_of(rule)}
         self._known = self._source.known(rule, start)
         tenants = sorted({*self._known, *(tenant for own in self._series.values() for tenant in own.values())})
         size = max(1, _CELLS // (rule.reach + _STEP))
@@ -214,10 +207,3 @@ def _periods(rule: Rule, start: int, end: int) -> tuple[Integers, Integers]:
         firsts[minute - start : after - start], ends[minute - start : after - start] = first, after
         minute = after
     return firsts, ends
-
-
-def _metrics(rule: Rule) -> set[str]:
-    ratio = RATIOS.get(rule.metric)
-    if ratio is None:
-        return {rule.metric}
-    return {ratio.numerator, ratio.denominator, ratio.samples} | ({ratio.required} if ratio.required else set())

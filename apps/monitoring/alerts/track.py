@@ -9,10 +9,10 @@ from typing import Any, Final
 import numpy as np
 import numpy.typing as npt
 
-from apps.monitoring.alerts.minutes import MISSING, Stored
 from apps.monitoring.core import distinct, histogram, sliding
 from apps.monitoring.core.clock import SECONDS
 from apps.monitoring.core.frame import Floats, Integers, Mask
+from apps.monitoring.query.minutes import MISSING, Stored
 
 _TYPES: Final = {"minima": np.float64, "maxima": np.float64, "hashes": np.uint64}
 

@@ -8,9 +8,11 @@ from typing import Any
 import pytest
 from django.db import connection
 
+from apps.monitoring import get_agent_monitor
 from apps.monitoring.alerts.defaults import DEFAULT_RULES, create_missing
 from apps.monitoring.alerts.evaluate import evaluate
-from apps.monitoring.core.clock import to_minute
+from apps.monitoring.core.clock import to_datetime, to_minute
+from apps.monitoring.ingest import recorder
 from apps.monitoring.ingest.buffer import Event
 from apps.monitoring.ingest.hotstore import HotStore, shard_of
 from apps.monitoring.models import Alert, AlertRule, AlertState, AlertTransition, EvaluationProgress, Notification
@@ -376,3 +378,31 @@ def test_the_default_rules_can_all_be_judged() -> None:
         "response-time-p95", "response-time-p99", "cost-per-conversation-high", "cost-per-conversation-very-high",
         "handoff-rate-high", "handoff-rate-very-high",
     }  # fmt: skip
+
+
+def test_tokens_of_a_model_whose_price_nobody_knows_are_told_of_once_a_day() -> None:
+    channel()
+    create_missing()
+    monitor = get_agent_monitor(tenant_id="acme")
+
+    def asked(model: str, offset: int) -> None:
+        monitor.log_and_record_interaction(
+            conversation_id="c-1",
+            customer_message="where is it?",
+            agent_response="on its way",
+            model_used=model,
+            processing_time_ms=FAST,
+            token_usage={"prompt_tokens": 500, "completion_tokens": 20},
+            timestamp=to_datetime(MINUTE + offset),
+        )
+
+    asked("gpt-4o", 0)
+    for offset in (1, 9, 80):
+        asked("no-such-model", offset)
+    assert recorder.flush_now(5.0)
+    play({}, until=12)
+    assert history("model-price-unknown", "") == [(1, "firing", True)]
+    assert AlertTransition.objects.get().value == 1
+    roll_up(end_of(80))
+    evaluate(end_of(80))
+    assert history("model-price-unknown", "") == [(1, "firing", True), (69, "resolved", True), (80, "firing", False)]

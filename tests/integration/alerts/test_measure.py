@@ -5,10 +5,12 @@ from __future__ import annotations
 import math
 import random
 from collections import defaultdict
+from concurrent.futures import ThreadPoolExecutor
 from fractions import Fraction
 from typing import Any
 
 import pytest
+from django.db import connection
 
 from apps.monitoring.alerts.measure import Windows
 from apps.monitoring.core.event import FIELDS
@@ -284,3 +286,35 @@ def test_every_statistic_of_windows_up_to_thirty_days_is_that_of_the_samples(*, 
                     for metric in ("handoff_conversations", "conversations")
                 )
                 assert seen.get(tenant, NOTHING).value == (near(len(above) / len(below), "ratio") if below else None)
+
+
+def test_records_that_come_while_a_ratio_is_read_do_not_tear_it() -> None:
+    def failed() -> list[Event]:
+        return [interaction(number, "acme", MINUTE, agent_response=None) for number in range(10)]
+
+    send(*failed())
+    roll_up()
+    came = False
+
+    def late(execute: Any, sql: str, params: Any, many: bool, context: Any) -> Any:  # noqa: FBT001 - Django calls it so
+        nonlocal came
+        answer = execute(sql, params, many, context)
+        if not came:
+            came = True
+            with ThreadPoolExecutor(1) as other:
+                other.submit(come).result()
+        return answer
+
+    def come() -> None:
+        try:
+            send(*failed())
+            roll_up()
+        finally:
+            connection.close()
+
+    with connection.execute_wrapper(late):
+        seen = Windows(MINUTE).measure(
+            Rule(name="r", metric="error_rate", statistic="ratio", operator="gt", threshold=0.0, window=1)
+        )
+    assert came
+    assert seen["acme"].value == 1.0

@@ -9,13 +9,13 @@ from typing import Final
 import numpy as np
 
 from apps.monitoring.alerts.measure import tenant_of
-from apps.monitoring.alerts.minutes import MISSING, Stored
 from apps.monitoring.alerts.rulefile import notation
 from apps.monitoring.alerts.rulefile.notation import Minute
 from apps.monitoring.catalogue import METRICS, RATIOS, USER_PREFIX, Kind, Metric, user_metric
 from apps.monitoring.core import distinct, histogram, values
 from apps.monitoring.core.rules import Rule, Scope
 from apps.monitoring.core.series import GLOBAL
+from apps.monitoring.query.minutes import MISSING, Stored
 
 MAX_MEMBERS: Final = 100_000
 """Different ones that a minute may count: each is a member of a set."""
