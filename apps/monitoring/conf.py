@@ -8,6 +8,7 @@ from functools import cache
 from typing import Any, Literal, cast
 
 from django.conf import settings
+from django.core.exceptions import ImproperlyConfigured
 from django.core.signals import setting_changed
 
 
@@ -68,11 +69,16 @@ _DEFAULTS = {name: field.default for name, field in Conf.__dataclass_fields__.it
 
 @cache
 def conf() -> Conf:
-    """The settings of this process."""
+    """The settings of this process. Raises ImproperlyConfigured when it is not said where records go."""
     values: dict[str, Any] = {
         name: getattr(settings, f"MONITORING_{name.upper()}", default) for name, default in _DEFAULTS.items()
     }
-    url = getattr(settings, "MONITORING_REDIS_URL", None) or settings.REDIS_URL
+    url = getattr(settings, "MONITORING_REDIS_URL", None) or getattr(settings, "REDIS_URL", None)
+    if not url:
+        raise ImproperlyConfigured(
+            "MONITORING_REDIS_URL is not set: give the address of the Redis or Valkey that the monitoring uses, such as "
+            "redis://127.0.0.1:6379/0 (docs/instrumenting.md)"
+        )
     return Conf(redis_url=cast("str", url), **values)
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import inspect
 import logging
+import math
 import time
 from abc import ABC, abstractmethod
 from collections.abc import AsyncIterator, Callable, Generator
@@ -21,7 +22,7 @@ _log = logging.getLogger(__name__)
 
 _MILLISECONDS: Final = 1_000.0
 _COUNTED: Final = "_agent_monitor_counted"
-"""On an exception that a piece of work inside this one has counted as an error."""
+"""On an exception: when a piece of work has counted it as an error."""
 
 Decorated = TypeVar("Decorated", bound=Callable[..., Any])
 
@@ -35,6 +36,7 @@ class Timed(ABC):
     def __init__(self, monitor: AgentMonitor, conversation_id: str | None) -> None:
         self._monitor, self._conversation_id = monitor, conversation_id
         self._began: float | None = None
+        self._entered = 0.0
 
     @abstractmethod
     def _record(self, duration_ms: float, error: BaseException | None) -> None:
@@ -70,7 +72,7 @@ class Timed(ABC):
         """Look at an item of a decorated generator, before its caller has it."""
 
     def _begin(self) -> None:
-        self._began = time.perf_counter()
+        self._began = self._entered = time.perf_counter()
 
     def _elapsed_ms(self) -> float | None:
         return None if self._began is None else (time.perf_counter() - self._began) * _MILLISECONDS
@@ -103,9 +105,11 @@ class Timed(ABC):
 
     def _fail(self, operation: str, error: Exception) -> None:
         """Count an error; what fails inside of another piece of work fails once."""
-        if getattr(error, _COUNTED, False):
+        noted = vars(error)
+        # An exception that was raised before this work began, and is raised again, is another error.
+        if noted.get(_COUNTED, -math.inf) >= self._entered:
             return
-        setattr(error, _COUNTED, True)
+        noted[_COUNTED] = time.perf_counter()
         self._monitor.log_and_record_error(operation, error, {"conversation_id": self._conversation_id})
 
     def __enter__(self) -> Self:

@@ -326,6 +326,16 @@ class TestContextAndSearch:
         found = recorded()
         assert (found["x:n"], found["e\x1fcontext_build:n"]) == (0, 1)
 
+    def test_an_error_that_passes_several_blocks_counts_once_and_one_that_is_raised_again_counts_again(
+        self, monitor: AgentMonitor, recorded: Any
+    ) -> None:
+        error = TimeoutError()
+        for _ in range(3):
+            with pytest.raises(TimeoutError), monitor.context_build(), monitor.knowledge_search(query="refund"):
+                raise error
+        found = recorded()
+        assert (found["e\x1fknowledge_search:n"], found["e\x1fcontext_build:n"]) == (3, 0)
+
     def test_a_decorated_search(self, monitor: AgentMonitor, recorded: Any) -> None:
         @monitor.knowledge_search(score=lambda hit: float(hit["score"]))
         def search(query: str, limit: int = 5) -> list[dict[str, Any]]:

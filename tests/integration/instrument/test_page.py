@@ -40,12 +40,14 @@ def agent(monkeypatch: pytest.MonkeyPatch) -> Iterator[dict[str, Any]]:
     section = PAGE.read_text().partition("## 3.")[2].partition("## 4.")[0]
     code = "\n".join(re.findall(r"```python\n(.*?)```", section, re.DOTALL))
     assert code.count("def ") == 6
+    assert code.count("import ") == 5
     document = SimpleNamespace(score=0.8)
     names: dict[str, Any] = {
         "index": SimpleNamespace(query=lambda *_, **__: [document] * 3),
         "decide_handoff": lambda _: "angry_customer",
     }
     with serving() as address:
+        monkeypatch.setenv("ANTHROPIC_API_KEY", "k")
         monkeypatch.setenv("OPENAI_API_KEY", "k")
         monkeypatch.setenv("OPENAI_BASE_URL", f"{address}/v1")
         exec(compile(code, str(PAGE), "exec"), names)  # noqa: S102 - it is our own page
@@ -94,3 +96,21 @@ def test_a_provider_that_fails_is_a_failed_call_and_a_failed_turn(agent: dict[st
     found = fields(everything(store), "acme")
     assert (found["i:n"], found["ia:n"], found["if:n"], found["e\x1fllm:n"]) == (1, 0, 1, 1)
     assert (found["le\x1fopenai:n"], found["t\x1finput:s"], found["c\x1fgpt-4o:n"]) == (1, 0, 0)
+
+
+def test_a_search_that_fails_counts_as_a_search_that_fails_and_not_as_a_call_to_the_model(
+    agent: dict[str, Any], store: HotStore
+) -> None:
+    class Away:
+        def query(self, *_: object, **__: object) -> None:
+            raise ConnectionError("the index is away")
+
+    agent["index"] = Away()
+    conversation = SimpleNamespace(id="c-1", question="Where is my refund?", last_messages=lambda _: [])
+    with pytest.raises(ConnectionError):
+        agent["answer"]("acme", conversation, "Where is my refund?")
+    assert recorder.flush_now(10)
+    found = fields(everything(store), "acme")
+    failed = {name.split("\x1f")[1].removesuffix(":n"): times for name, times in found.items() if name.startswith("e\x1f")}
+    assert failed == {"knowledge_search": 1, "no_answer": 1}
+    assert (found["i:n"], found["if:n"], found["x:n"], found["k:n"], found["l\x1fopenai:n"]) == (1, 1, 0, 0, 0)
