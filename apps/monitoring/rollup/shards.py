@@ -39,12 +39,13 @@ def due_until(now: float) -> int:
     return minute_of(now - conf().grace_seconds)
 
 
-def roll_up(shard: int, now: float, store: HotStore) -> Tick:
+def roll_up(shard: int, now: float, store: HotStore, *, complete: bool = True) -> Tick:
     """Seal every due minute of a shard, put the last ones and then the others, oldest first, into the snapshots.
 
-    Then move the watermark. After an outage of hours one tick does not do everything, so that the last minutes never wait
-    for long. A crash anywhere is repaired by the next tick: what is sealed is found again, what is committed is known by
-    its id, what is committed but not dropped is dropped. Raises RedisError or DatabaseError; the watermark then stays.
+    Then move the watermark, unless the minutes are not ``complete``: who holds the sealing may fill them further. After
+    an outage of hours one tick does not do everything, so that the last minutes never wait for long. A crash anywhere is
+    repaired by the next tick: what is sealed is found again, what is committed is known by its id, what is committed but not
+    dropped is dropped. Raises RedisError or DatabaseError; the watermark then stays.
     """
     with locks.shard(shard) as mine:
         if not mine:
@@ -59,7 +60,8 @@ def roll_up(shard: int, now: float, store: HotStore) -> Tick:
             committed += _put(shard, behind.popleft(), store)
             if time.monotonic() >= deadline:
                 break
-        batches.advance(shard, until, left=[batch.minute for batch in behind])
+        if complete:
+            batches.advance(shard, until, left=[batch.minute for batch in behind])
         return Tick(shard, committed, len(behind))
 
 
