@@ -168,7 +168,9 @@ def _look_at_tasks(found: Status, now: datetime) -> None:
 
 
 def _look_at_notifications(found: Status, now: datetime) -> None:
-    states = Notification.objects.values("status").annotate(number=Count("id"), oldest=Min("created_at"))
+    # What waits for a channel that is switched off waits on purpose.
+    counted = Notification.objects.exclude(status=Notification.Status.PENDING, channel__enabled=False)
+    states = counted.values("status").annotate(number=Count("id"), oldest=Min("created_at"))
     by_status = {row["status"]: row for row in states}
     pending = by_status.get(Notification.Status.PENDING)
     dead = by_status.get(Notification.Status.DEAD)

@@ -1,4 +1,4 @@
-"""Somebody looks after an alert: no more reminders until it resolves."""
+"""Somebody looks after an alert: no more reminders until it resolves, or its rule becomes more severe."""
 
 from __future__ import annotations
 
@@ -7,8 +7,9 @@ from datetime import datetime
 
 from django.contrib.auth.models import User
 from django.db import transaction
+from django.db.models import OuterRef, Subquery
 
-from apps.monitoring.models import Alert, AlertState
+from apps.monitoring.models import Alert, AlertRule, AlertState
 from apps.monitoring.notify import acknowledgement
 from apps.monitoring.rollup import locks
 
@@ -27,6 +28,7 @@ def acknowledge(alerts: Collection[int], user: User | None, now: datetime, note:
         taken = list(waiting.order_by("pk"))
         found = [alert.pk for alert in taken]
         Alert.objects.filter(pk__in=found).update(acknowledged_at=now, acknowledged_by=user, acknowledgement_note=note)
-        AlertState.objects.filter(pk__in=held, alert_id__in=found).update(acknowledged=True)
+        severity = AlertRule.objects.filter(pk=OuterRef("rule")).values("severity")
+        AlertState.objects.filter(pk__in=held, alert_id__in=found).update(acknowledged=Subquery(severity))
         acknowledgement.tell(taken, user.get_username() if user is not None else who or "somebody", now)
     return found

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 from celery.exceptions import SoftTimeLimitExceeded
@@ -23,6 +23,7 @@ from apps.monitoring.core.lifecycle import Status
 from apps.monitoring.core.rules import MAX_REACH, NoData, Rule, subject
 from apps.monitoring.core.silences import Hold, Matchers, Quiet, hold
 from apps.monitoring.models import AlertRule, AlertState, EvaluationProgress, RollupBatch
+from apps.monitoring.notify import outbox
 from apps.monitoring.query.source import watermark
 from apps.monitoring.rollup import locks
 
@@ -121,10 +122,12 @@ def _quiets(minute: int, now: float) -> list[Quiet]:
 
 
 def _judge_minute(minute: int, rules: Sequence[AlertRule], quiets: Sequence[Quiet]) -> int:
-    windows = Windows(minute)
+    windows, heard = Windows(minute), outbox.heard()
     _limit_statements(conf().rule_timeout_seconds)
     _read_together(windows, rules)
-    judged = sum(_judge_rule(rule, windows, minute, hold(quiets, rule.name, rule.severity)) for rule in rules)
+    judged = sum(
+        _judge_rule(rule, windows, minute, hold(quiets, rule.name, rule.severity), heard=rule.pk in heard) for rule in rules
+    )
     _limit_statements(0)
     return judged
 
@@ -146,11 +149,11 @@ def _read_together(windows: Windows, rules: Sequence[AlertRule]) -> None:
         _log.warning("the windows of all rules cannot be read together: %s", error)
 
 
-def _judge_rule(rule: AlertRule, windows: Windows, minute: int, held: Hold) -> int:
+def _judge_rule(rule: AlertRule, windows: Windows, minute: int, held: Hold, *, heard: bool) -> int:
     """Judge one rule for all its tenants. A rule that fails is marked and stops nothing else."""
     try:
         with transaction.atomic():
-            return _apply(rule, rule.definition(), windows, minute, held)
+            return _apply(rule, replace(rule.definition(), heard=heard), windows, minute, held)
     except Exception as error:
         if _is_away(error):
             raise  # the rule is not to blame: the whole minute is judged again
@@ -207,7 +210,7 @@ def _seen(frame: Frame, rule: Rule, looked: Collection[str]) -> dict[str, Measur
 
 def _is_foreign(row: AlertState, own: str) -> bool:
     """Whether something is open of what the rule judged before it was changed."""
-    is_open = row.announced or row.status != Status.INACTIVE
+    is_open = row.owed_id is not None or row.status != Status.INACTIVE
     return is_open and row.subject not in {"", own}
 
 

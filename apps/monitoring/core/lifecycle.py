@@ -11,7 +11,7 @@ from enum import StrEnum
 from typing import Final
 
 from apps.monitoring.core.clock import isoformat
-from apps.monitoring.core.rules import Rule, Verdict
+from apps.monitoring.core.rules import Rule, Verdict, rank
 
 
 class Status(StrEnum):
@@ -35,8 +35,9 @@ class Notice(StrEnum):
 class State:
     """Everything the next minute needs to know.
 
-    ``announced``: somebody was told that this fires and has not yet been told that it ended.
-    ``notified_at``: when a firing notification last went out, which is when the cooldown starts.
+    ``announced``: somebody was told that this fires. ``owed``: an episode before was announced and has ended, and nobody
+    could be told yet. ``notified_at``: when a firing notification last went out, which is when the cooldown starts.
+    ``acknowledged``: the severity at which somebody took this on; empty when nobody has.
     """
 
     status: Status = Status.INACTIVE
@@ -44,25 +45,28 @@ class State:
     recovering_since: int | None = None
     notified_at: int | None = None
     announced: bool = False
-    acknowledged: bool = False
+    owed: bool = False
+    acknowledged: str = ""
 
     def is_idle(self, minute: int, cooldown: int) -> bool:
         """Whether forgetting this state changes nothing any more."""
         cooling = self.notified_at is not None and minute - self.notified_at < cooldown
-        return self.status is Status.INACTIVE and not self.announced and not cooling
+        return self.status is Status.INACTIVE and not self.owed and not cooling
 
 
 @dataclass(frozen=True, slots=True)
 class Event:
     """A line of the history. ``changed`` is False when only a notification is decided, the state staying as it is.
 
-    ``notice`` is the notification that goes out, or None; ``reason`` says why it does or does not.
+    ``notice`` is the notification that goes out, or None; ``reason`` says why it does or does not. ``late``: it is about
+    the episode before, whose end was owed.
     """
 
     state: Status
     changed: bool
     notice: Notice | None
     reason: str
+    late: bool = False
 
 
 NEW: Final = State()
@@ -70,27 +74,29 @@ NEW: Final = State()
 
 def step(rule: Rule, state: State, verdict: Verdict, minute: int, held: str | None = None) -> tuple[State, list[Event]]:
     """Judge one minute. ``held`` is why nobody may be notified in this minute (silence, age), None when they may."""
-    if state.status is Status.FIRING:
-        return _step_firing(rule, state, verdict, minute, held)
-    if state.announced and held is None:
-        # Before anything new is said: what was announced is told to have ended, once.
-        after, events = _step_quiet(rule, replace(state, announced=False), verdict, minute, held)
-        return after, [_resolved_late(), *events]
-    return _step_quiet(rule, state, verdict, minute, held)
+    settled, late = _settle(state, held)
+    go_on = _step_firing if state.status is Status.FIRING else _step_quiet
+    after, events = go_on(rule, settled, verdict, minute, held)
+    return after, [*late, *events]
 
 
 def end(state: State, reason: str, held: str | None = None) -> tuple[State, list[Event]]:
     """End what is open, because nobody judges it any more; only the cooldown goes on. ``held`` as in `step`."""
+    settled, late = _settle(state, held)
     if state.status is Status.FIRING:
-        return _resolve(state, reason, held)
-    events: list[Event] = []
-    ended = replace(state, status=Status.INACTIVE, since=None, recovering_since=None)
-    if state.announced and held is None:
-        ended = replace(ended, announced=False)
-        events.append(_resolved_late())
+        after, events = _resolve(settled, reason, held)
+        return after, [*late, *events]
     if state.status is Status.PENDING:
-        events.append(Event(Status.INACTIVE, True, None, reason))
-    return ended, events
+        late.append(Event(Status.INACTIVE, True, None, reason))
+    return replace(settled, status=Status.INACTIVE, since=None, recovering_since=None), late
+
+
+def _settle(state: State, held: str | None) -> tuple[State, list[Event]]:
+    """Before anything new is said: what was announced is told to have ended, whatever has begun since."""
+    if not state.owed or held is not None:
+        return state, []
+    late = Event(Status.RESOLVED, False, Notice.RESOLVED, "resolved earlier, when nobody could be notified", late=True)
+    return replace(state, owed=False), [late]
 
 
 def _step_quiet(rule: Rule, state: State, verdict: Verdict, minute: int, held: str | None) -> tuple[State, list[Event]]:
@@ -113,8 +119,8 @@ def _step_breach(rule: Rule, state: State, verdict: Verdict, minute: int, held: 
 
 
 def _fire(rule: Rule, state: State, verdict: Verdict, minute: int, held: str | None) -> tuple[State, list[Event]]:
-    firing = replace(state, status=Status.FIRING, recovering_since=None, acknowledged=False)
-    hold = held or _cooldown_hold(rule, state, minute)
+    firing = replace(state, status=Status.FIRING, recovering_since=None, announced=False, acknowledged="")
+    hold = _unheard(rule, held) or _cooldown_hold(rule, state, minute)
     if hold is not None:
         return firing, [Event(Status.FIRING, True, None, f"{verdict.reason}; held back: {hold}")]
     told = replace(firing, announced=True, notified_at=minute)
@@ -129,39 +135,63 @@ def _step_firing(rule: Rule, state: State, verdict: Verdict, minute: int, held: 
         state = recovering
     elif verdict.breach or verdict.value is not None:
         state = replace(state, recovering_since=None)
-    return _remind(rule, state, verdict, minute, held)
-
-
-def _resolved_late() -> Event:
-    return Event(Status.RESOLVED, False, Notice.RESOLVED, "resolved earlier, when nobody could be notified")
+    hold = _unheard(rule, held)
+    if not state.announced:
+        return _announce(rule, state, verdict, minute, hold)
+    if state.acknowledged:
+        return _reopen(rule, state, verdict, minute, hold)
+    return _remind(rule, state, verdict, minute, hold)
 
 
 def _resolve(state: State, reason: str, held: str | None) -> tuple[State, list[Event]]:
-    ended = replace(state, status=Status.INACTIVE, since=None, recovering_since=None, acknowledged=False)
+    ended = replace(state, status=Status.INACTIVE, since=None, recovering_since=None, announced=False, acknowledged="")
     if not state.announced:
         return ended, [Event(Status.RESOLVED, True, None, f"{reason}; its firing was never announced")]
     if held is not None:
-        return ended, [Event(Status.RESOLVED, True, None, f"{reason}; held back: {held}")]
-    return replace(ended, announced=False), [Event(Status.RESOLVED, True, Notice.RESOLVED, reason)]
+        return replace(ended, owed=True), [Event(Status.RESOLVED, True, None, f"{reason}; held back: {held}")]
+    return ended, [Event(Status.RESOLVED, True, Notice.RESOLVED, reason)]
 
 
-def _remind(rule: Rule, state: State, verdict: Verdict, minute: int, held: str | None) -> tuple[State, list[Event]]:
-    """While it keeps firing: the first announcement once it may go out, then one reminder each cooldown."""
-    if _cooldown_hold(rule, state, minute) is not None:
+def _announce(rule: Rule, state: State, verdict: Verdict, minute: int, hold: str | None) -> tuple[State, list[Event]]:
+    """What was held back when it fired, once it may go out."""
+    if hold is not None or _cooldown_hold(rule, state, minute) is not None:
         return state, []
-    if not state.announced:
-        if held is not None:
-            return state, []
-        told = replace(state, announced=True, notified_at=minute)
-        return told, [Event(Status.FIRING, False, Notice.FIRING, f"{verdict.reason}; no longer held back")]
-    if rule.cooldown == 0 or state.acknowledged or state.notified_at is None:
+    told = replace(state, announced=True, notified_at=minute)
+    return told, [Event(Status.FIRING, False, Notice.FIRING, f"{verdict.reason}; no longer held back")]
+
+
+def _reopen(rule: Rule, state: State, verdict: Verdict, minute: int, hold: str | None) -> tuple[State, list[Event]]:
+    """Whoever took it on took on something milder, if the severity has risen: then it is told again.
+
+    While nobody may be notified it stays acknowledged; the cooldown holds back only the notification, for there is a
+    reminder when it is over.
+    """
+    if hold is not None or rank(rule.severity) <= rank(state.acknowledged):
         return state, []
-    if held is not None:
+    reason = f"the severity rose from {state.acknowledged} to {rule.severity}, which ends the acknowledgement"
+    opened = replace(state, acknowledged="")
+    cooling = _cooldown_hold(rule, state, minute)
+    if cooling is not None:
+        return opened, [Event(Status.FIRING, False, None, f"{reason}; held back: {cooling}")]
+    told = replace(opened, notified_at=minute)
+    return told, [Event(Status.FIRING, False, Notice.REMINDER, f"{verdict.reason}; {reason}")]
+
+
+def _remind(rule: Rule, state: State, verdict: Verdict, minute: int, hold: str | None) -> tuple[State, list[Event]]:
+    """One reminder each cooldown."""
+    if rule.cooldown == 0 or state.notified_at is None or _cooldown_hold(rule, state, minute) is not None:
+        return state, []
+    if hold is not None:
         due_now = (minute - state.notified_at) % rule.cooldown == 0
-        return state, [Event(Status.FIRING, False, None, f"reminder held back: {held}")] if due_now else []
+        return state, [Event(Status.FIRING, False, None, f"reminder held back: {hold}")] if due_now else []
     return replace(state, notified_at=minute), [
         Event(Status.FIRING, False, Notice.REMINDER, f"still firing after {rule.cooldown} minutes: {verdict.reason}")
     ]
+
+
+def _unheard(rule: Rule, held: str | None) -> str | None:
+    """Why nobody can be told that it fires. An end is not asked: it goes where its beginning went."""
+    return held or (None if rule.heard else "no channel is enabled")
 
 
 def _cooldown_hold(rule: Rule, state: State, minute: int) -> str | None:

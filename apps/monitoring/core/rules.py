@@ -29,6 +29,11 @@ class Severity(StrEnum):
     CRITICAL = "critical"
 
 
+def rank(severity: str) -> int:
+    """How bad, as a number; what is no severity is milder than any."""
+    return next((number for number, known in enumerate(Severity) if known == severity), -1)
+
+
 class Statistic(StrEnum):
     """What is made of the window's samples. `rate` is per second; `forecast` is what a budget's sum comes to in the end."""
 
@@ -146,6 +151,8 @@ class Rule:
     change_against: str = ""
     budget: str = ""
     time_zone: str = "UTC"
+    heard: bool = True
+    """Whether a channel is there that would take a notification."""
 
     @property
     def offset(self) -> int:

@@ -18,9 +18,18 @@ class AlertState(models.Model):
     since = models.DateTimeField(null=True, help_text="First minute of the breach that led here.")
     recovering_since = models.DateTimeField(null=True)
     notified_at = models.DateTimeField(null=True, help_text="Minute of the last firing notification: the cooldown's start.")
-    announced = models.BooleanField(default=False, help_text="This episode was notified, so its end will be.")
-    acknowledged = models.BooleanField(default=False)
-    alert = models.ForeignKey("Alert", null=True, on_delete=models.SET_NULL, related_name="+")
+    announced = models.BooleanField(default=False, help_text="The alert that fires was notified, so its end will be.")
+    acknowledged = models.CharField(
+        max_length=8, blank=True, help_text="The severity at which somebody took it on; empty when nobody has."
+    )
+    alert = models.ForeignKey("Alert", null=True, on_delete=models.SET_NULL, related_name="+", help_text="The one that fires.")
+    owed = models.ForeignKey(
+        "Alert",
+        null=True,
+        on_delete=models.SET_NULL,
+        related_name="+",
+        help_text="One that was notified and has ended, of which nobody could be told yet.",
+    )
     subject = models.CharField(max_length=16, blank=True, help_text="What the rule judged, of whom: a digest.")
 
     class Meta:

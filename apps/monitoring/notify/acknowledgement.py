@@ -14,6 +14,7 @@ from django.conf import settings
 from apps.monitoring.core.clock import isoformat, minute_of, to_datetime, to_minute
 from apps.monitoring.models import Alert, Notification
 from apps.monitoring.notify import channels, outbox
+from apps.monitoring.notify.announcements import announcements
 from apps.monitoring.notify.message import WORST, AlertFacts, Message
 
 
@@ -32,13 +33,8 @@ def tell(alerts: Collection[Alert], who: str, now: datetime) -> list[uuid.UUID]:
 
 def _told(rule: int, alerts: Sequence[Alert]) -> list[Notification]:
     """For each channel, the first notification that named one of them."""
-    told = Notification.objects.filter(
-        rule=rule,
-        kind__in=(Notification.Kind.FIRING, Notification.Kind.REMINDER),
-        minute__gte=min(alert.since for alert in alerts),
-        alert_ids__overlap=[alert.pk for alert in alerts],
-        channel__enabled=True,
-        channel__kind__in=channels.HEARING_ACKNOWLEDGEMENTS,
+    told = announcements(rule, [alert.pk for alert in alerts]).filter(
+        channel__enabled=True, channel__kind__in=channels.HEARING_ACKNOWLEDGEMENTS
     )
     return list(told.order_by("channel_id", "created_at").distinct("channel_id"))
 

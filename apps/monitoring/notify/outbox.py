@@ -5,7 +5,8 @@ from __future__ import annotations
 import logging
 import time
 import uuid
-from collections.abc import Sequence
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Final
 from urllib.parse import quote, urlencode
@@ -13,7 +14,7 @@ from urllib.parse import quote, urlencode
 from celery import Celery
 from django.conf import settings
 from django.db import transaction
-from django.db.models import Q, QuerySet
+from django.db.models import Exists, OuterRef, Q, QuerySet
 from django.utils import timezone
 from django.utils.module_loading import import_string
 
@@ -23,6 +24,7 @@ from apps.monitoring.core.rules import Operator
 from apps.monitoring.ingest import recorder
 from apps.monitoring.models import AlertRule, Channel, Notification
 from apps.monitoring.notify import circuit, link
+from apps.monitoring.notify.announcements import announcements
 from apps.monitoring.notify.message import WORST, AlertFacts, Message, RuleFacts, render
 
 _log = logging.getLogger(__name__)
@@ -51,32 +53,29 @@ class Instance:
 def enqueue(rule: AlertRule, notice: Notice, minute: int, instances: Sequence[Instance]) -> list[uuid.UUID]:
     """One notification for each channel of the rule, however many tenants it is about.
 
+    An end goes to the channels that were told of the beginning, whatever the rule's channels are now.
+
     Call it in the transaction that decides. After the commit the delivery is asked for; if the broker does not take
     that, the sweep finds the rows.
     """
     facts = _facts(rule)
-    worst = _worst_first(rule, instances)
-    alerts = [instance.alert for instance in worst if instance.alert is not None]
-    rows = []
-    for channel in _channels(rule):
-        identity = uuid.uuid4()
-        message = Message(
-            id=str(identity),
-            kind=notice.value,
-            rule=facts,
-            minute=isoformat(minute),
-            count=len(worst),
-            alerts=[_alert(instance) for instance in worst[:WORST]],
-            text=render(rule.message_template, facts, notice.value, len(worst), _alert(worst[0])),
-            links=_links(identity, rule, acknowledge=bool(alerts) and notice is not Notice.RESOLVED),
-        )
-        row = _row(identity, channel, rule, notice.value, minute, message)
-        row.alert_ids = alerts
-        rows.append(row)
+    addressed = _to_where_it_began(rule, instances) if notice is Notice.RESOLVED else _to_all(_channels(rule), instances)
+    rows = [_about(rule, facts, notice, minute, channel_id, _worst_first(rule, own)) for channel_id, own in addressed.items()]
     Notification.objects.bulk_create(rows)
     for row in rows:
         ask(row.channel_id)
     return [row.id for row in rows]
+
+
+def heard() -> set[int]:
+    """The ids of the rules of which a firing would be told: some channel of theirs is enabled."""
+    own = Channel.objects.filter(rules=OuterRef("pk"))
+    default = Channel.objects.filter(is_default=True, enabled=True)
+    return set(
+        AlertRule.objects.filter(Exists(own.filter(enabled=True)) | (~Exists(own) & Exists(default))).values_list(
+            "pk", flat=True
+        )
+    )
 
 
 def send_test(channel: Channel) -> Notification:
@@ -88,7 +87,7 @@ def send_test(channel: Channel) -> Notification:
     links = {"dashboard": f"{settings.MONITORING_BASE_URL}/dashboard/"}
     text = f"A test of the channel {channel.name}. Nothing is wrong."
     message = Message(str(identity), "test", facts, isoformat(minute), 1, [alert], text, links)
-    row = _row(identity, channel, None, "test", minute, message)
+    row = _row(identity, channel.pk, None, "test", minute, message)
     row.save(force_insert=True)
     circuit.close(channel.pk, timezone.now())  # who asks for a test wants to know now
     ask(channel.pk)
@@ -102,17 +101,16 @@ def resend(chosen: QuerySet[Notification]) -> int:
     """
     now = timezone.now()
     free = Q(leased_until=None) | Q(leased_until__lt=now)
-    rows = Notification.objects.filter(free, pk__in=chosen.order_by().values("pk")).exclude(
-        status=Notification.Status.DELIVERED
-    )
-    waiting = list(rows.values_list("pk", "channel"))
-    Notification.objects.filter(free, pk__in=[pk for pk, _ in waiting]).update(
+    # Asked again in the UPDATE: what is delivered, or taken, between the two statements is left alone as well.
+    waiting = free & ~Q(status=Notification.Status.DELIVERED)
+    rows = list(Notification.objects.filter(waiting, pk__in=chosen.order_by().values("pk")).values_list("pk", "channel"))
+    sent = Notification.objects.filter(waiting, pk__in=[pk for pk, _ in rows]).update(
         status=Notification.Status.PENDING, next_attempt_at=now, attempts=0, first_attempt_at=None, leased_until=None
     )
-    for channel_id in {channel for _, channel in waiting}:
+    for channel_id in {channel for _, channel in rows}:
         circuit.close(channel_id, now)
         ask(channel_id)
-    return len(waiting)
+    return sent
 
 
 def ask(channel_id: int, after: float = 0.0) -> None:
@@ -145,12 +143,55 @@ def _ask_now(channel_id: int, after: float) -> None:
         _log.warning("the broker takes no delivery task, the sweep will find the notification: %s", error)
 
 
-def _channels(rule: AlertRule) -> list[Channel]:
-    """Without their secrets: a secret that cannot be read must stop its channel alone, never the decision."""
-    own = list(rule.channels.defer("secrets"))
+def _channels(rule: AlertRule) -> list[int]:
+    """By id, without their secrets: a secret that cannot be read must stop its channel alone, never the decision."""
+    own = list(rule.channels.values_list("pk", "enabled"))
     if own:
-        return [channel for channel in own if channel.enabled]
-    return list(Channel.without_secrets.filter(is_default=True, enabled=True))
+        return [channel_id for channel_id, enabled in own if enabled]
+    return list(Channel.objects.filter(is_default=True, enabled=True).values_list("pk", flat=True))
+
+
+def _to_all(channels: Iterable[int], instances: Sequence[Instance]) -> dict[int, list[Instance]]:
+    return {channel: list(instances) for channel in channels}
+
+
+def _to_where_it_began(rule: AlertRule, instances: Sequence[Instance]) -> dict[int, list[Instance]]:
+    """For each channel the alerts that it was told of; a channel that is switched off learns it when it is back.
+
+    Of an alert whose notifications are gone the channels of today are told.
+    """
+    by_alert = {instance.alert: instance for instance in instances if instance.alert is not None}
+    told: dict[int, dict[int, Instance]] = defaultdict(dict)
+    rows = announcements(rule.pk, by_alert).filter(fallback_of=None)
+    for channel_id, named in rows.values_list("channel", "alert_ids"):
+        told[channel_id] |= {alert: by_alert[alert] for alert in named if alert in by_alert}
+    known = {alert for own in told.values() for alert in own}
+    found = {channel_id: list(own.values()) for channel_id, own in told.items()}
+    unknown = [instance for instance in instances if instance.alert not in known]
+    if unknown:
+        for channel_id in _channels(rule):
+            found.setdefault(channel_id, []).extend(unknown)
+    return found
+
+
+def _about(
+    rule: AlertRule, facts: RuleFacts, notice: Notice, minute: int, channel_id: int, worst: Sequence[Instance]
+) -> Notification:
+    identity = uuid.uuid4()
+    alerts = [instance.alert for instance in worst if instance.alert is not None]
+    message = Message(
+        id=str(identity),
+        kind=notice.value,
+        rule=facts,
+        minute=isoformat(minute),
+        count=len(worst),
+        alerts=[_alert(instance) for instance in worst[:WORST]],
+        text=render(rule.message_template, facts, notice.value, len(worst), _alert(worst[0])),
+        links=_links(identity, rule, acknowledge=bool(alerts) and notice is not Notice.RESOLVED),
+    )
+    row = _row(identity, channel_id, rule, notice.value, minute, message)
+    row.alert_ids = alerts
+    return row
 
 
 def _worst_first(rule: AlertRule, instances: Sequence[Instance]) -> list[Instance]:
@@ -164,11 +205,11 @@ def _worst_first(rule: AlertRule, instances: Sequence[Instance]) -> list[Instanc
 
 
 def _row(
-    identity: uuid.UUID, channel: Channel, rule: AlertRule | None, kind: str, minute: int, message: Message
+    identity: uuid.UUID, channel_id: int, rule: AlertRule | None, kind: str, minute: int, message: Message
 ) -> Notification:
     return Notification(
         id=identity,
-        channel=channel,
+        channel_id=channel_id,
         rule=rule,
         kind=kind,
         minute=to_datetime(minute),

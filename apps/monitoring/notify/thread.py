@@ -10,9 +10,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from django.db.models import Count, Min, Q, QuerySet
+from django.db.models import Count, Q, QuerySet
 
 from apps.monitoring.models import Alert, Notification
+from apps.monitoring.notify.announcements import announcements
 from apps.monitoring.notify.message import Message
 
 
@@ -52,21 +53,8 @@ def threads_of(row: Notification) -> list[Thread]:
 
 
 def _openers(row: Notification) -> QuerySet[Notification]:
-    """The notifications of the rule at the channel that named one of the alerts, since the first of them began.
-
-    What a deleted rule announced has no rule any more; its alerts are nobody else's.
-    """
-    if not row.alert_ids:
-        return Notification.objects.none()
-    began = Alert.objects.filter(pk__in=row.alert_ids).aggregate(began=Min("since"))["began"]
-    return Notification.objects.filter(
-        channel=row.channel_id,
-        rule=row.rule_id,
-        kind__in=(Notification.Kind.FIRING, Notification.Kind.REMINDER),
-        minute__gte=began or row.minute,
-        created_at__lte=row.created_at,
-        alert_ids__overlap=row.alert_ids,
-    ).order_by("created_at", "pk")
+    """What told its channel of one of the alerts before."""
+    return announcements(row.rule_id, row.alert_ids).filter(channel=row.channel_id, created_at__lte=row.created_at)
 
 
 def _thread(opener: Notification, still: int, waiting: int) -> Thread:

@@ -65,7 +65,17 @@ def history(name: str = "slow", tenant: str = "acme") -> list[tuple[int, str, bo
 def everything() -> dict[str, list[Any]]:
     """All that evaluation wrote, without ids and wall-clock times."""
     fields = ("rule_name", "tenant", "minute", "event", "state", "value", "samples", "notified", "reason")
-    kept = ("rule__name", "tenant", "status", "since", "recovering_since", "notified_at", "announced", "acknowledged")
+    kept = (
+        "rule__name",
+        "tenant",
+        "status",
+        "since",
+        "recovering_since",
+        "notified_at",
+        "announced",
+        "owed__fired_at",
+        "acknowledged",
+    )
     return {
         "history": sorted(AlertTransition.objects.values_list(*fields), key=str),
         "states": sorted(AlertState.objects.values_list(*kept), key=str),

@@ -82,7 +82,7 @@ VARIANTS: dict[str, dict[str, Any]] = {
 def played(tmp_path: Path, settings: Any) -> tuple[Path, datetime, datetime]:
     """A recording that was replayed, rolled up and judged by every rule: its file, its start, and until where."""
     settings.MONITORING_NOTIFY_MAX_AGE_SECONDS = 10**9  # as if each minute had been judged when it was over
-    defaults.create_missing()
+    channel(), defaults.create_missing()
     for name, given in VARIANTS.items():
         rule(name, **{"statistic": "p95", "window_minutes": 5, "min_samples": 10, "cooldown_minutes": 15, **given})
     file = made.write(tmp_path / "made.jsonl")
@@ -218,7 +218,7 @@ def test_an_unknown_rule_is_named_with_what_there_is() -> None:
 
 def test_a_tenant_is_missed_from_its_first_minute_on() -> None:
     """Who was known by then is judged, not who is known today."""
-    rule(no_data="alert")
+    channel(), rule(no_data="alert")
     play({0: answered(FAST, "acme"), 3: answered(FAST, "bolt", offset=3)}, until=6)
     answer = backtest("slow", start=at(0), end=at(6))
     assert told(answer, "transitions") == stored("slow", "transition")

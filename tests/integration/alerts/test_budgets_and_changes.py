@@ -197,7 +197,7 @@ def test_a_rise_against_the_day_before_fires_and_a_tenant_without_one_does_not()
 def test_a_backtest_tells_what_the_evaluation_told(given: dict[str, Any], settings: Any) -> None:
     settings.MONITORING_TIME_ZONE = "America/St_Johns"
     settings.MONITORING_NOTIFY_MAX_AGE_SECONDS = 10**9
-    rule("tried", **given | {"min_samples": 1, "cooldown_minutes": 15})
+    channel(), rule("tried", **given | {"min_samples": 1, "cooldown_minutes": 15})
     for n in range(0, 90, 6):  # the day begins at 3:30
         when = f"{3 + n // 60:02}:{n % 60:02}"
         send(*spend(f"2026-01-04T{when}", 1.0, times=3), *spend(f"2026-01-05T{when}", 0.05 * min(n, 90 - n), times=3))

@@ -65,7 +65,7 @@ def test_a_minute_is_judged_once() -> None:
 
 
 def test_a_minute_that_one_shard_has_not_finished_is_not_judged() -> None:
-    rule()
+    channel(), rule()
     send(*answered(SLOW))
     store, own = HotStore.from_conf(), shard_of("acme", 8)
     for shard in range(8):
@@ -220,6 +220,7 @@ def test_a_rule_that_cannot_be_evaluated_is_in_error_and_stops_no_other() -> Non
     ],
 )
 def test_whatever_is_wrong_with_a_rule_the_others_are_judged(nonsense: dict[str, Any]) -> None:
+    channel()
     bad, _ = rule("bad"), rule("slow")
     AlertRule.objects.filter(pk=bad.pk).update(**nonsense)
     play({0: answered(SLOW)}, until=1)
@@ -297,7 +298,7 @@ def test_a_tenant_that_falls_silent_fires_where_the_policy_is_alert() -> None:
 
 
 def test_too_few_samples_are_no_data() -> None:
-    rule(min_samples=3)
+    channel(), rule(min_samples=3)
     play({0: answered(SLOW, times=2), 1: answered(SLOW, offset=1, times=3)}, until=2)
     assert history() == [(1, "firing", True)]
 
@@ -309,7 +310,7 @@ def test_a_window_is_the_minutes_that_end_with_the_judged_one() -> None:
 
 
 def test_a_stretch_without_data_is_passed_over_at_once() -> None:
-    rule(window_minutes=2)
+    channel(), rule(window_minutes=2)
     send(*answered(FAST), *answered(SLOW, offset=500))
     roll_up(end_of(501))
     report = evaluate(end_of(501))
@@ -362,7 +363,7 @@ def test_an_acknowledged_alert_is_not_reminded_of() -> None:
     channel()
     rule(cooldown_minutes=2)
     play({n: answered(SLOW, offset=n) for n in range(2)}, until=2)
-    AlertState.objects.update(acknowledged=True)
+    AlertState.objects.update(acknowledged="warning")
     play({n: answered(SLOW, offset=n) for n in range(2, 9)}, until=9, start=2)
     assert history() == [(0, "firing", True)]
 

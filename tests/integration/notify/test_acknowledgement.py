@@ -72,7 +72,7 @@ class TestAClick:
         answer = client.post(path(sent), {"note": "on it"})
         assert "Acknowledged: 2" in answer.content.decode()
         assert set(Alert.objects.values_list("acknowledged_by__username", "acknowledgement_note")) == {("dora", "on it")}
-        assert AlertState.objects.filter(acknowledged=True).count() == 2
+        assert AlertState.objects.filter(acknowledged="warning").count() == 2
 
     def test_of_somebody_else_is_the_addressees(self, client: Client, sent: Notification) -> None:
         client.post(path(sent), {"note": "on it"})

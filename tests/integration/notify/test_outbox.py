@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import json
 import socket
+import threading
 import time
+from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import UUID
 
 import pytest
 import redis
-from django.db import transaction
+from django.db import connection, transaction
 from jsonschema import Draft202012Validator
 from pytest_django import DjangoAssertNumQueries, Settings
 
@@ -18,7 +20,7 @@ from apps.monitoring.core.lifecycle import Notice
 from apps.monitoring.models import Channel, Notification
 from apps.monitoring.notify import outbox
 from apps.monitoring.notify.defaults import create_missing_channels
-from tests.integration.notify.processes import run_apart
+from tests.integration.notify.processes import eventually, run_apart
 from tests.integration.notify.rows import MINUTE, instance, log_channel, rule
 from tests.unit.notify.test_message import SCHEMA
 from workers.app import app
@@ -154,6 +156,42 @@ class TestAsking:
         assert time.monotonic() - began < 15
 
 
+@pytest.mark.django_db(transaction=True)
+class TestSendingAgain:
+    @pytest.mark.parametrize("became", ["delivered", "leased"])
+    def test_what_is_delivered_or_taken_between_the_look_and_the_change_is_left_alone(self, became: str) -> None:
+        """The one that delivers holds the row until it commits; who sends again has seen it dead before."""
+        log_channel("a", is_default=True)
+        (identity,) = outbox.enqueue(rule(), Notice.FIRING, MINUTE, [instance()])
+        row = Notification.objects.filter(pk=identity)
+        row.update(status="dead", attempts=3)
+        sent: list[int] = []
+
+        def send_again() -> None:
+            try:
+                sent.append(outbox.resend(Notification.objects.all()))
+            finally:
+                connection.close()
+
+        thread = threading.Thread(target=send_again)
+        with transaction.atomic():
+            if became == "delivered":
+                row.update(status="delivered")
+            else:
+                row.update(leased_until=datetime.now(UTC) + timedelta(minutes=1))
+            thread.start()
+            eventually(_somebody_waits_for_a_lock, 10)
+        thread.join(10)
+        assert sent == [0]
+        assert row.values_list("status", "attempts").get() == ("delivered" if became == "delivered" else "dead", 3)
+
+
+def _somebody_waits_for_a_lock() -> bool:
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT count(*) FROM pg_locks WHERE NOT granted")
+        return bool(cursor.fetchone()[0])
+
+
 @pytest.mark.django_db
 class TestDefaults:
     def test_the_log_is_always_there(self) -> None:
@@ -177,8 +215,6 @@ class TestDefaults:
         assert not Channel.objects.filter(enabled=True).exists()
 
     def test_secrets_are_encrypted_at_rest(self, settings: Settings) -> None:
-        from django.db import connection
-
         settings.SENTRY_DSN = "https://key@sentry.example/1"
         create_missing_channels()
         with connection.cursor() as cursor:

@@ -63,7 +63,7 @@ class TestWhatOpened:
     def test_another_channel_and_another_rule_have_their_own(self, told: Told, fired: Sequence[Alert]) -> None:
         told(log_channel("a"), alerts=fired)
         told(log_channel("c"), name="another-rule", alerts=fired)
-        assert openers(told(log_channel("b"), notice=Notice.RESOLVED, alerts=fired, minute=MINUTE + 1)) == []
+        assert openers(told(log_channel("b"), notice=Notice.REMINDER, alerts=fired, minute=MINUTE + 1)) == []
 
     def test_a_tenant_that_no_message_names_is_found_too(self, told: Told) -> None:
         known = rule()

@@ -11,6 +11,9 @@ from apps.monitoring.core.rules import Rule, judge
 
 RULE = Rule(name="slow", metric="response_time", statistic="p95", operator="gt", threshold=100.0, min_samples=1)
 
+TAKEN_ON = State(status=lifecycle.Status.FIRING, since=0, notified_at=0, announced=True, acknowledged="warning")
+"""Announced, and acknowledged as a warning."""
+
 BAD, FINE, BETWEEN, NONE = 101.0, 50.0, 90.0, None
 
 
@@ -113,18 +116,122 @@ def test_an_end_that_was_held_back_is_told_before_the_next_beginning() -> None:
     assert found == [(0, "firing"), (20, "resolved"), (20, "firing")]
 
 
+def test_an_end_that_was_held_back_is_told_although_the_rule_fires_again_under_the_same_hold() -> None:
+    silence = dict.fromkeys(range(1, 5), "silence")
+    told = [
+        (minute, event.notice, event.late) for minute, event in run(RULE, [BAD, FINE] + [BAD] * 14, silence) if event.notice
+    ]
+    assert told == [
+        (0, lifecycle.Notice.FIRING, False),
+        (5, lifecycle.Notice.RESOLVED, True),
+        (15, lifecycle.Notice.FIRING, False),
+    ]
+
+
+def test_an_end_that_was_held_back_is_told_before_the_new_beginning_of_the_same_minute() -> None:
+    silence = dict.fromkeys(range(1, 5), "silence")
+    rule = replace(RULE, cooldown=2)
+    assert notices(rule, [BAD, FINE, BAD, BAD, BAD, BAD, FINE], silence) == [
+        (0, "firing"),
+        (5, "resolved"),
+        (5, "firing"),
+        (6, "resolved"),
+    ]
+
+
+def test_a_second_episode_that_was_never_announced_ends_without_a_word_and_the_first_is_still_told_to_have_ended() -> None:
+    silence = dict.fromkeys(range(1, 4), "silence")
+    events = [(minute, event) for minute, event in run(RULE, [BAD, FINE, BAD, FINE, FINE], silence) if minute >= 3]
+    assert [(minute, event.changed, event.notice, event.late) for minute, event in events] == [
+        (3, True, None, False),
+        (4, False, lifecycle.Notice.RESOLVED, True),
+    ]
+
+
 def test_a_reminder_that_is_held_back_is_in_the_history() -> None:
     held = [event for minute, event in run(RULE, [BAD] * 16, {15: "silence"}) if minute == 15]
     assert [(event.notice, event.reason) for event in held] == [(None, "reminder held back: silence")]
 
 
 def test_an_acknowledged_alert_is_not_reminded_of_and_its_end_is_told() -> None:
-    state = State(status=lifecycle.Status.FIRING, since=0, notified_at=0, announced=True, acknowledged=True)
-    _, events = lifecycle.step(RULE, state, judge(RULE, BAD, 10), 15)
+    _, events = lifecycle.step(RULE, TAKEN_ON, judge(RULE, BAD, 10), 15)
     assert events == []
-    after, events = lifecycle.step(RULE, state, judge(RULE, FINE, 10), 16)
+    after, events = lifecycle.step(RULE, TAKEN_ON, judge(RULE, FINE, 10), 16)
     assert [event.notice for event in events] == [lifecycle.Notice.RESOLVED]
     assert not after.acknowledged
+
+
+def test_a_severity_that_rises_ends_an_acknowledgement_and_is_told() -> None:
+    after, events = lifecycle.step(replace(RULE, severity="critical"), TAKEN_ON, judge(RULE, BAD, 10), 20)
+    (event,) = events
+    assert (event.state, event.changed, event.notice) == (lifecycle.Status.FIRING, False, lifecycle.Notice.REMINDER)
+    assert event.reason == "101 > 100; the severity rose from warning to critical, which ends the acknowledgement"
+    assert (after.acknowledged, after.notified_at, after.announced) == ("", 20, True)
+
+
+@pytest.mark.parametrize(
+    ("severity", "acknowledged", "ends"),
+    [
+        ("info", "warning", False),
+        ("warning", "warning", False),
+        ("error", "warning", True),
+        ("critical", "warning", True),
+        ("critical", "critical", False),
+        ("error", "critical", False),
+        ("info", "gone", True),
+        ("gone", "info", False),
+    ],
+)
+def test_an_acknowledgement_is_of_a_severity_and_of_what_is_milder(severity: str, acknowledged: str, *, ends: bool) -> None:
+    state = replace(TAKEN_ON, acknowledged=acknowledged)
+    after, events = lifecycle.step(replace(RULE, severity=severity), state, judge(RULE, BAD, 10), 40)
+    assert (after.acknowledged == "", bool(events)) == (ends, ends)
+
+
+def test_within_the_cooldown_a_severity_that_rises_ends_the_acknowledgement_and_is_told_when_the_cooldown_is_over() -> None:
+    rule, state = replace(RULE, severity="critical"), replace(TAKEN_ON, notified_at=10)
+    told = []
+    for minute in range(20, 30):
+        state, events = lifecycle.step(rule, state, judge(rule, BAD, 10), minute)
+        told += [(minute, event.notice, event.reason) for event in events]
+    rose = "the severity rose from warning to critical, which ends the acknowledgement"
+    assert told == [
+        (20, None, f"{rose}; held back: cooldown until 1970-01-01T00:25:00Z"),
+        (25, lifecycle.Notice.REMINDER, "still firing after 15 minutes: 101 > 100"),
+    ]
+
+
+@pytest.mark.parametrize("cooldown", [0, 15])
+def test_under_a_silence_it_stays_acknowledged_and_the_rise_is_told_when_the_silence_ends(cooldown: int) -> None:
+    rule = replace(RULE, severity="critical", cooldown=cooldown)
+    state, events = lifecycle.step(rule, TAKEN_ON, judge(rule, BAD, 10), 20, "silence 7")
+    assert (state.acknowledged, events) == ("warning", [])
+    state, events = lifecycle.step(rule, state, judge(rule, BAD, 10), 21)
+    assert (state.acknowledged, [event.notice for event in events]) == ("", [lifecycle.Notice.REMINDER])
+
+
+def test_the_end_of_what_has_become_worse_is_told_as_an_end_alone() -> None:
+    after, events = lifecycle.step(replace(RULE, severity="critical"), TAKEN_ON, judge(RULE, FINE, 10), 20)
+    assert [event.notice for event in events] == [lifecycle.Notice.RESOLVED]
+    assert after.acknowledged == ""
+
+
+def test_where_no_channel_is_enabled_nothing_is_told_and_no_cooldown_starts() -> None:
+    deaf = replace(RULE, heard=False)
+    state, (event,) = lifecycle.step(deaf, lifecycle.NEW, judge(RULE, BAD, 10), 0)
+    assert (event.notice, event.reason) == (None, "101 > 100; held back: no channel is enabled")
+    assert (state.announced, state.notified_at) == (False, None)
+    state, (event,) = lifecycle.step(RULE, state, judge(RULE, BAD, 10), 1)
+    assert (event.notice, event.reason) == (lifecycle.Notice.FIRING, "101 > 100; no longer held back")
+
+
+def test_the_end_of_what_was_announced_does_not_ask_for_the_channels_of_today() -> None:
+    deaf = replace(RULE, heard=False)
+    state, _ = lifecycle.step(RULE, lifecycle.NEW, judge(RULE, BAD, 10), 0)
+    state, events = lifecycle.step(deaf, state, judge(RULE, BAD, 10), 15)
+    assert [(event.notice, event.reason) for event in events] == [(None, "reminder held back: no channel is enabled")]
+    _, events = lifecycle.step(deaf, state, judge(RULE, FINE, 10), 16)
+    assert [event.notice for event in events] == [lifecycle.Notice.RESOLVED]
 
 
 def test_since_is_the_first_minute_of_the_breach() -> None:
@@ -140,7 +247,7 @@ def test_since_is_the_first_minute_of_the_breach() -> None:
         (State(), True),
         (State(notified_at=0), True),
         (State(notified_at=6), False),
-        (State(announced=True, notified_at=0), False),
+        (State(owed=True, notified_at=0), False),
         (State(status=lifecycle.Status.PENDING, since=20), False),
         (State(status=lifecycle.Status.FIRING, since=0), False),
     ],

@@ -12,7 +12,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, pr
 
 from apps.monitoring.core import lifecycle
 from apps.monitoring.core.lifecycle import Event, Notice, State, Status
-from apps.monitoring.core.rules import Rule, Verdict, judge
+from apps.monitoring.core.rules import Rule, Verdict, judge, rank
 
 NEXT = {
     Status.INACTIVE: {Status.PENDING, Status.FIRING},
@@ -31,6 +31,11 @@ class LifeOfAnAlert(RuleBasedStateMachine):
         self.verdicts: list[Verdict] = []
         self.notices: list[tuple[int, Notice]] = []
         self.last = Status.INACTIVE
+        self.episode = 0
+        """How many there were; the one that fires is the last."""
+        self.open: list[int] = []
+        """Those that were announced and of whose end nobody was told, oldest first."""
+        self.over: set[int] = set()
 
     @initialize(
         pending=st.integers(0, 3),
@@ -49,8 +54,17 @@ class LifeOfAnAlert(RuleBasedStateMachine):
             no_data=no_data,
         )
 
-    @rule(value=st.sampled_from([101.0, 101.0, 101.0, 90.0, 50.0, None]), held=st.sampled_from([None, None, "silence"]))
-    def judge_a_minute(self, value: float | None, held: str | None) -> None:
+    @rule(
+        value=st.sampled_from([101.0, 101.0, 101.0, 90.0, 50.0, None]),
+        held=st.sampled_from([None, None, "silence"]),
+        severity=st.sampled_from(["warning", "warning", "info", "critical"]),
+        heard=st.sampled_from([True, True, True, False]),
+        acknowledge=st.sampled_from([False, False, True]),
+    )
+    def judge_a_minute(self, value: float | None, held: str | None, severity: str, *, heard: bool, acknowledge: bool) -> None:
+        if acknowledge and self.state.status is Status.FIRING:
+            self.state = replace(self.state, acknowledged=self.rule.severity)
+        self.rule = replace(self.rule, severity=severity, heard=heard)
         verdict = judge(self.rule, value, 10 if value is not None else 0)
         self.verdicts.append(verdict)
         before = self.state
@@ -60,7 +74,24 @@ class LifeOfAnAlert(RuleBasedStateMachine):
         for event in events:
             self.note(event, held)
         self.check_what_follows(held)
+        self.check_acknowledgement(before, events, held)
         self.minute += 1
+
+    def check_acknowledgement(self, before: State, events: list[Event], held: str | None) -> None:
+        """It lasts until the end or a rise in severity, which is told at once or when the cooldown is over."""
+        if self.state.status is not Status.FIRING or not before.acknowledged:
+            return
+        notices = [event.notice for event in events]
+        assert Notice.REMINDER not in notices or not self.state.acknowledged
+        if not before.announced or held is not None or not self.rule.heard:
+            assert self.state.acknowledged == before.acknowledged
+            return
+        rose = rank(self.rule.severity) > rank(before.acknowledged)
+        assert (self.state.acknowledged == "") == rose
+        if rose:
+            (event,) = (event for event in events if event.state is Status.FIRING)
+            cooling = before.notified_at is not None and self.minute - before.notified_at < self.rule.cooldown
+            assert (event.notice is None) == cooling
 
     def note(self, event: Event, held: str | None) -> None:
         assert event.reason
@@ -71,9 +102,29 @@ class LifeOfAnAlert(RuleBasedStateMachine):
                 assert self.breach_lasted()
             if event.state is Status.RESOLVED:
                 assert self.recovery_lasted()
-        if event.notice is not None:
-            assert held is None
-            self.notices.append((self.minute, event.notice))
+        self.tell(event, held)
+
+    def tell(self, event: Event, held: str | None) -> None:
+        """What is told is about an episode: the one that fires or has just ended, or, late, the one whose end is owed."""
+        if event.changed and event.state is Status.FIRING:
+            self.episode += 1
+        if event.changed and event.state is Status.RESOLVED:
+            self.over.add(self.episode)
+        if event.notice is None:
+            return
+        assert held is None
+        self.notices.append((self.minute, event.notice))
+        match event.notice:
+            case Notice.FIRING:
+                assert self.rule.heard
+                assert self.open == []  # whatever was announced before is told to have ended
+                self.open.append(self.episode)
+            case Notice.REMINDER:
+                assert self.rule.heard
+                assert self.open == [self.episode]
+            case Notice.RESOLVED:
+                assert self.open.pop(0) in self.over
+                assert event.late == (not event.changed)
 
     def breach_lasted(self) -> bool:
         """Some minute at least `for` ago breached, and nothing since then said otherwise."""
@@ -99,14 +150,9 @@ class LifeOfAnAlert(RuleBasedStateMachine):
             return
         if self.state.status is Status.FIRING:
             told = self.state.notified_at
-            assert self.state.announced or (told is not None and self.minute - told < self.rule.cooldown)
-        else:
-            assert not self.state.announced
-
-    @precondition(lambda self: self.state.status is Status.FIRING)
-    @rule()
-    def acknowledge(self) -> None:
-        self.state = replace(self.state, acknowledged=True)
+            cooling = told is not None and self.minute - told < self.rule.cooldown
+            assert self.state.announced or cooling or not self.rule.heard
+        assert not self.state.owed
 
     @precondition(lambda self: self.state.is_idle(self.minute, self.rule.cooldown))
     @rule()
@@ -121,12 +167,11 @@ class LifeOfAnAlert(RuleBasedStateMachine):
             if event.changed:
                 assert event.state is (Status.RESOLVED if before.status is Status.FIRING else Status.INACTIVE)
                 self.last = event.state
-            if event.notice is not None:
-                assert (held, event.notice) == (None, Notice.RESOLVED)
-                self.notices.append((self.minute, event.notice))
+            self.tell(event, held)
+            assert event.notice in {None, Notice.RESOLVED}
         assert self.state.status is Status.INACTIVE
         assert self.state.notified_at == before.notified_at
-        assert self.state.announced == (before.announced and held is not None)
+        assert self.state.owed == ((before.owed or before.announced) and held is not None)
         self.verdicts.clear()
         self.minute += 1
 
@@ -137,22 +182,16 @@ class LifeOfAnAlert(RuleBasedStateMachine):
             self.verdicts.clear()
 
     @invariant()
-    def as_many_ends_as_beginnings_are_told(self) -> None:
-        begun = sum(notice is Notice.FIRING for _, notice in self.notices)
-        ended = sum(notice is Notice.RESOLVED for _, notice in self.notices)
-        assert begun - ended == int(self.state.announced)
+    def the_state_knows_what_is_announced_and_what_is_owed(self) -> None:
+        announced = self.state.status is Status.FIRING and self.state.announced
+        ended = [episode for episode in self.open if episode in self.over]
+        assert (bool(ended), len(self.open)) == (self.state.owed, int(announced) + int(self.state.owed))
+        assert not (announced and self.state.owed)
 
     @invariant()
     def nobody_is_told_twice_within_a_cooldown(self) -> None:
         told = [minute for minute, notice in self.notices if notice is not Notice.RESOLVED]
         assert all(later - earlier >= self.rule.cooldown for earlier, later in itertools.pairwise(told))
-
-    @invariant()
-    def nobody_is_reminded_of_what_was_not_announced(self) -> None:
-        announced = False
-        for _, notice in self.notices:
-            assert notice is not Notice.REMINDER or announced
-            announced = notice is not Notice.RESOLVED
 
 
 def stored(state: State) -> State:
