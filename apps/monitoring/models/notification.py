@@ -46,6 +46,9 @@ class Notification(models.Model):
     about = models.ForeignKey(
         Channel, null=True, on_delete=models.CASCADE, related_name="+", help_text="The failing channel that it is about."
     )
+    broken_rule = models.BigIntegerField(
+        null=True, help_text="The number of the rule that cannot be evaluated, which it is about. It may be deleted since."
+    )
     fallback_of = models.OneToOneField(
         "self",
         null=True,
@@ -70,7 +73,12 @@ class Notification(models.Model):
                 fields=["rule", "channel", "minute", "kind"],
                 condition=~Q(kind__in=["test", "acknowledged"]),
                 name="monitoring_one_notification",
-            )
+            ),
+            models.UniqueConstraint(
+                fields=["broken_rule", "channel", "minute", "kind"],
+                condition=Q(broken_rule__isnull=False),
+                name="monitoring_broken_rule_told_once",
+            ),
         ]
         indexes = [
             models.Index(

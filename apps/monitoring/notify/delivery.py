@@ -83,6 +83,7 @@ def _due(now: datetime) -> QuerySet[Notification]:
     older = Notification.objects.filter(
         Q(rule=OuterRef("rule"))
         | Q(about=OuterRef("about"))
+        | Q(broken_rule=OuterRef("broken_rule"))
         | Q(rule=None, alert_ids__overlap=OuterRef("alert_ids")),  # of a rule that was deleted
         channel=OuterRef("channel"),
         status=Notification.Status.PENDING,

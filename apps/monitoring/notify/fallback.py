@@ -71,6 +71,7 @@ def tell(row: Notification, why: str) -> bool:
         minute=row.minute,
         payload=replace(said, id=str(identity), text=note, links=links).payload(),
         alert_ids=row.alert_ids,
+        broken_rule=row.broken_rule,
         fallback_of=row,
         next_attempt_at=timezone.now(),
     )
@@ -93,5 +94,6 @@ def end_there_too(row: Notification) -> bool:
 def _knows(channel_id: int, row: Notification) -> bool:
     """The fallback is one of the rule's channels itself, or has its copy."""
     told = Notification.objects.filter(channel=channel_id)
-    itself = row.rule_id is not None and told.filter(rule=row.rule_id, minute=row.minute, kind=row.kind).exists()
+    about = {"broken_rule": row.broken_rule} if row.rule_id is None else {"rule": row.rule_id}
+    itself = None not in about.values() and told.filter(**about, minute=row.minute, kind=row.kind).exists()
     return itself or told.filter(fallback_of=row).exists()

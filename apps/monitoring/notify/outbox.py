@@ -59,7 +59,7 @@ def enqueue(rule: AlertRule, notice: Notice, minute: int, instances: Sequence[In
     that, the sweep finds the rows.
     """
     facts = _facts(rule)
-    addressed = _to_where_it_began(rule, instances) if notice is Notice.RESOLVED else _to_all(_channels(rule), instances)
+    addressed = _to_where_it_began(rule, instances) if notice is Notice.RESOLVED else _to_all(channels_of(rule), instances)
     rows = [_about(rule, facts, notice, minute, channel_id, _worst_first(rule, own)) for channel_id, own in addressed.items()]
     Notification.objects.bulk_create(rows)
     for row in rows:
@@ -143,8 +143,11 @@ def _ask_now(channel_id: int, after: float) -> None:
         _log.warning("the broker takes no delivery task, the sweep will find the notification: %s", error)
 
 
-def _channels(rule: AlertRule) -> list[int]:
-    """By id, without their secrets: a secret that cannot be read must stop its channel alone, never the decision."""
+def channels_of(rule: AlertRule) -> list[int]:
+    """Whom a rule tells: its own channels, or else the default ones, by id.
+
+    Without their secrets: a secret that cannot be read must stop its channel alone, never the decision.
+    """
     own = list(rule.channels.values_list("pk", "enabled"))
     if own:
         return [channel_id for channel_id, enabled in own if enabled]
@@ -169,7 +172,7 @@ def _to_where_it_began(rule: AlertRule, instances: Sequence[Instance]) -> dict[i
     found = {channel_id: list(own.values()) for channel_id, own in told.items()}
     unknown = [instance for instance in instances if instance.alert not in known]
     if unknown:
-        for channel_id in _channels(rule):
+        for channel_id in channels_of(rule):
             found.setdefault(channel_id, []).extend(unknown)
     return found
 

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from datetime import datetime
 
-from apps.monitoring.notify import delivery, failing, fallback, outbox
+from apps.monitoring.notify import broken, delivery, failing, fallback, outbox
 
 
 def sweep(now: datetime) -> None:
-    """Tell the fallbacks what waits too long, tell of channels that fail, and ask for everything that is due."""
+    """Tell the fallbacks what waits too long, tell of channels and rules that fail, and ask for everything that is due."""
     fallback.sweep(now)
     failing.sweep(now)
+    broken.sweep(now)
     for channel_id in delivery.due_channels(now):
         outbox.ask(channel_id)

@@ -34,10 +34,14 @@ class Thread:
 
 def threads_of(row: Notification) -> list[Thread]:
     """What a notification goes on with at its channel, oldest first; nothing when it opens something itself."""
-    if row.about_id is not None:
+    if row.about_id is not None or row.broken_rule is not None:
         still = int(row.kind != Notification.Kind.RESOLVED)
         opened = Notification.objects.filter(
-            channel=row.channel_id, about=row.about_id, kind=Notification.Kind.FIRING, created_at__lt=row.created_at
+            channel=row.channel_id,
+            about=row.about_id,
+            broken_rule=row.broken_rule,
+            kind=Notification.Kind.FIRING,
+            created_at__lt=row.created_at,
         )
         return [_thread(opener, still, still) for opener in opened.order_by("-created_at")[:1]]
     found = []
