@@ -131,6 +131,7 @@ REST_FRAMEWORK = {
         "rest_framework.authentication.SessionAuthentication",
     ],
     "DEFAULT_PERMISSION_CLASSES": ["apps.monitoring.api.tenancy.HasAccess"],
+    "DEFAULT_PARSER_CLASSES": ["apps.monitoring.api.body.JSONBody"],
     "DEFAULT_RENDERER_CLASSES": ["rest_framework.renderers.JSONRenderer"],
     "DEFAULT_SCHEMA_CLASS": "drf_spectacular.openapi.AutoSchema",
     "EXCEPTION_HANDLER": "apps.monitoring.api.problem.handle",
@@ -139,13 +140,21 @@ SPECTACULAR_SETTINGS = {
     "TITLE": "Agent monitoring",
     "DESCRIPTION": "Metrics and alerts of AI customer-service agents.",
     "VERSION": "1",
+    "SCHEMA_PATH_PREFIX": "/api/v1",
     "SERVE_INCLUDE_SCHEMA": False,
     "SERVE_PUBLIC": True,
     "SERVE_PERMISSIONS": ["rest_framework.permissions.AllowAny"],
     "SERVE_AUTHENTICATION": [],
     "SWAGGER_UI_DIST": "SIDECAR",
     "SWAGGER_UI_FAVICON_HREF": "SIDECAR",
-    "ENUM_NAME_OVERRIDES": {"DependencyState": "apps.monitoring.api.serializers.STATES"},
+    "ENUM_NAME_OVERRIDES": {
+        "DependencyState": "apps.monitoring.api.serializers.STATES",
+        "Severity": "apps.monitoring.api.serializers.SEVERITIES",
+    },
+    "POSTPROCESSING_HOOKS": [
+        "drf_spectacular.hooks.postprocess_schema_enums",
+        "apps.monitoring.api.schema.with_problems",
+    ],
 }
 
 SENTRY_DSN = env.str("SENTRY_DSN", default="")

@@ -23,6 +23,11 @@ def draft(name: str, values: Mapping[str, Any]) -> AlertRule:
             msg = f"there is no rule {name!r} (there are: {known}); one that is not saved needs {', '.join(missing)}"
             raise ValidationError(msg)
         rule = AlertRule(name=name)
+    return changed(rule, values)
+
+
+def changed(rule: AlertRule, values: Mapping[str, Any]) -> AlertRule:
+    """The rule with these fields changed, not saved. Raises ValidationError with what is wrong."""
     for field, value in values.items():
         setattr(rule, field, value)
     if "scope" not in values and "tenant" in values:

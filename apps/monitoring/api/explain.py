@@ -17,11 +17,11 @@ from apps.monitoring.alerts.explain import explain
 from apps.monitoring.alerts.explanation import as_json
 from apps.monitoring.api import problem
 from apps.monitoring.api.serializers import ProblemSerializer
-from apps.monitoring.api.tenancy import visible
+from apps.monitoring.api.tenancy import MayUse, bound, visible
 from apps.monitoring.core.clock import to_minute
 from apps.monitoring.core.lifecycle import Notice, Status
 from apps.monitoring.core.rules import Scope
-from apps.monitoring.models import AlertRule, ApiToken, Notification
+from apps.monitoring.models import AlertRule, Notification
 from apps.monitoring.query import window
 from apps.monitoring.query.errors import RangeError
 
@@ -90,7 +90,7 @@ EXPLANATION: Final = inline_serializer(
         "notifications": inline_serializer(
             "ExplainedNotification",
             {
-                "channel": _text(),
+                "channel": serializers.CharField(allow_blank=True, help_text="Empty for a token that is bound to a tenant."),
                 "kind": _text(),
                 "status": serializers.CharField(help_text=", ".join(Notification.Status.values)),
                 "attempts": serializers.IntegerField(),
@@ -131,6 +131,9 @@ EXPLANATION: Final = inline_serializer(
 class ExplainView(APIView):
     """One minute of one rule."""
 
+    queryset = AlertRule.objects.none()
+    permission_classes = [MayUse]
+
     @extend_schema(
         operation_id="rules_explain",
         tags=["rules"],
@@ -149,14 +152,14 @@ class ExplainView(APIView):
         """Judged anew by the function that evaluates, from stored minutes, beside what the history has."""
         query = request.query_params
         tenant = visible(request, query.get("tenant"))
-        bound = isinstance(request.auth, ApiToken) and bool(request.auth.tenant)
+        confined = bool(bound(request))
         rule = AlertRule.objects.filter(pk=pk).first()
-        if rule is None or (bound and not _concerns(rule, tenant)):
+        if rule is None or (confined and not _concerns(rule, tenant)):
             raise Http404
         if "minute" not in query:
             raise RangeError("minute is missing: a moment such as 2026-01-05T00:00:00Z")
         body = as_json(explain(rule, tenant, to_minute(window.moment(query["minute"], "minute"))))
-        return Response(_of_tenant(body) if bound else body)
+        return Response(_of_tenant(body) if confined else body)
 
 
 def _concerns(rule: AlertRule, tenant: str | None) -> bool:
@@ -165,8 +168,8 @@ def _concerns(rule: AlertRule, tenant: str | None) -> bool:
 
 
 def _of_tenant(body: dict[str, Any]) -> dict[str, Any]:
-    """Without the names of those who edit, and without what receivers answered: they are about everybody."""
+    """Without the names of those who edit and of channels, and without what receivers answered: they are about everybody."""
     edits = [{**edit, "by": ""} for edit in body["edited_since"]]
-    notifications = [{**one, "last_error": ""} for one in body["notifications"]]
+    notifications = [{**one, "channel": "", "last_error": ""} for one in body["notifications"]]
     steps = [step for step in body["steps"] if not step.startswith("Told")]
     return {**body, "edited_since": edits, "notifications": notifications, "remarks": [], "steps": steps}

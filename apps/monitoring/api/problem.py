@@ -8,12 +8,14 @@ from typing import Any, Final
 
 import redis
 from django.core.exceptions import PermissionDenied as DjangoPermissionDenied
-from django.db import InterfaceError, OperationalError
+from django.core.exceptions import ValidationError as DjangoValidationError
+from django.db import DataError, IntegrityError, InterfaceError, OperationalError
 from django.http import Http404, HttpRequest, JsonResponse
-from rest_framework.exceptions import APIException
+from rest_framework.exceptions import APIException, ValidationError
 from rest_framework.response import Response
 from rest_framework.views import exception_handler
 
+from apps.monitoring.api.checked import errors
 from apps.monitoring.query.errors import HotStoreUnavailableError, QuestionError, RangeError, UnknownTenantError
 
 _log = logging.getLogger(__name__)
@@ -23,6 +25,13 @@ _RETRY: Final = {503: {"Retry-After": "5"}}
 """Seconds: what is away is looked for again about as often."""
 
 
+class ConflictError(APIException):
+    """What is asked does not go with how things are."""
+
+    status_code = 409
+    default_code = "conflict"
+
+
 def details(status: int, detail: str, **more: Any) -> dict[str, Any]:
     """The body: type, title, status, detail and whatever else helps."""
     return {"type": "about:blank", "title": HTTPStatus(status).phrase, "status": status, "detail": detail, **more}
@@ -30,6 +39,8 @@ def details(status: int, detail: str, **more: Any) -> dict[str, Any]:
 
 def handle(error: Exception, context: dict[str, Any]) -> Response:
     """The framework's exception handler."""
+    if isinstance(error, DjangoValidationError):  # somebody else's edit came between the check and the save
+        error = ValidationError(errors(error))
     known = _known(error)
     if known is not None:
         return Response(details(*known), status=known[0], content_type=MEDIA_TYPE, headers=_RETRY.get(known[0]))
@@ -57,11 +68,16 @@ def _known(error: Exception) -> tuple[int, str] | None:
         return 403, "This is not allowed."
     if isinstance(error, HotStoreUnavailableError | redis.RedisError):
         return 503, "The hot store does not answer, so the numbers would be wrong. Try again."
+    if isinstance(error, IntegrityError):
+        return 409, "Somebody else has edited this at the same time. Look again, and try again."
+    if isinstance(error, DataError):
+        return 400, "The body holds something that the database cannot keep, such as the character 0."
     if isinstance(error, OperationalError | InterfaceError):
         return 503, "The database does not answer. Try again."
     return None
 
 
-def not_found(request: HttpRequest, *_: object) -> JsonResponse:  # noqa: ARG001 - the framework's signature
+def not_found(request: HttpRequest, *_: object) -> JsonResponse:
     """For addresses under /api/ that do not exist."""
-    return JsonResponse(details(404, "There is nothing at this address."), status=404, content_type=MEDIA_TYPE)
+    hint = " No address of the API ends with a slash." if request.path.endswith("/") else ""
+    return JsonResponse(details(404, f"There is nothing at this address.{hint}"), status=404, content_type=MEDIA_TYPE)

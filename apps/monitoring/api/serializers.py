@@ -8,8 +8,11 @@ from drf_spectacular.utils import inline_serializer
 from rest_framework import serializers
 from rest_framework.fields import Field
 
+from apps.monitoring.core.rules import Severity
+
 PARTS: Final = ("database", "hot_store", "rollup", "evaluation", "tasks")
 """What readiness depends on, by name; `tasks` is beat: whether the periodic tasks are run at all, and succeed."""
+SEVERITIES: Final = tuple(one.value for one in Severity)
 STATES: Final = ("ok", "failing", "unknown")
 
 
@@ -20,6 +23,7 @@ class ProblemSerializer(serializers.Serializer):  # type: ignore[type-arg]
     title = serializers.CharField()
     status = serializers.IntegerField()
     detail = serializers.CharField()
+    errors = serializers.JSONField(required=False, help_text="What is wrong, by field.")  # type: ignore[assignment]
 
 
 class HealthSerializer(serializers.Serializer):  # type: ignore[type-arg]
@@ -45,7 +49,8 @@ def _sum() -> Field:  # type: ignore[type-arg]
     return serializers.IntegerField(allow_null=True)
 
 
-def _number() -> Field:  # type: ignore[type-arg]
+def number() -> Field:  # type: ignore[type-arg]
+    """A statistic: null where there is nothing that it could be made of."""
     return serializers.FloatField(allow_null=True)
 
 
@@ -63,7 +68,7 @@ SUMMARY: Final = inline_serializer(
         "response_time": inline_serializer(
             "ResponseTime",
             {
-                **{f"{name}_ms": _number() for name in ("p50", "p95", "p99", "mean", "min", "max")},
+                **{f"{name}_ms": number() for name in ("p50", "p95", "p99", "mean", "min", "max")},
                 "sample_count": _count(),
             },
         ),
@@ -72,7 +77,7 @@ SUMMARY: Final = inline_serializer(
             {
                 **{f"{kind}_tokens": _sum() for kind in ("total", "prompt", "completion")},
                 "by_kind": _counts(),
-                "avg_per_conversation": _number(),
+                "avg_per_conversation": number(),
                 "conversation_count": _count(),
                 "interactions_without_tokens": _count(),
             },
@@ -80,45 +85,43 @@ SUMMARY: Final = inline_serializer(
         "cost": inline_serializer(
             "Cost",
             {
-                "total_usd": _number(),
-                "avg_per_conversation_usd": _number(),
-                "avg_per_token_usd": _number(),
-                "by_model": serializers.DictField(child=_number()),
+                "total_usd": number(),
+                "avg_per_conversation_usd": number(),
+                "avg_per_token_usd": number(),
+                "by_model": serializers.DictField(child=number()),
                 "unpriced_interactions": _count(),
             },
         ),
-        "handoff": inline_serializer(
-            "Handoff", {"total_handoffs": _count(), "handoff_rate": _number(), "by_reason": _counts()}
-        ),
+        "handoff": inline_serializer("Handoff", {"total_handoffs": _count(), "handoff_rate": number(), "by_reason": _counts()}),
         "knowledge_base": inline_serializer(
             "KnowledgeBase",
             {
                 "total_searches": _count(),
-                "hit_rate": _number(),
-                "avg_results": _number(),
-                "avg_similarity_score": _number(),
+                "hit_rate": number(),
+                "avg_results": number(),
+                "avg_similarity_score": number(),
             },
         ),
         "model_usage": serializers.DictField(
-            child=inline_serializer("ModelUsage", {"count": _count(), "share": _number(), "cost_usd": _number()})
+            child=inline_serializer("ModelUsage", {"count": _count(), "share": number(), "cost_usd": number()})
         ),
-        "confidence": inline_serializer("Confidence", {"mean": _number(), "p50": _number(), "sample_count": _count()}),
+        "confidence": inline_serializer("Confidence", {"mean": number(), "p50": number(), "sample_count": _count()}),
         "intents": inline_serializer(
-            "Intent", {"intent": serializers.CharField(), "count": _count(), "share": _number()}, many=True
+            "Intent", {"intent": serializers.CharField(), "count": _count(), "share": number()}, many=True
         ),
-        "errors": inline_serializer("Errors", {"total": _count(), "error_rate": _number(), "by_operation": _counts()}),
+        "errors": inline_serializer("Errors", {"total": _count(), "error_rate": number(), "by_operation": _counts()}),
         "llm_calls": inline_serializer(
             "LlmCalls",
             {
                 "total": _count(),
-                "error_rate": _number(),
-                "p95_ms": _number(),
+                "error_rate": number(),
+                "p95_ms": number(),
                 "by_provider": serializers.DictField(
-                    child=inline_serializer("ProviderCalls", {"count": _count(), "error_rate": _number(), "p95_ms": _number()})
+                    child=inline_serializer("ProviderCalls", {"count": _count(), "error_rate": number(), "p95_ms": number()})
                 ),
             },
         ),
-        "feedback": inline_serializer("Feedback", {"count": _count(), "mean": _number()}),
+        "feedback": inline_serializer("Feedback", {"count": _count(), "mean": number()}),
         "interactions": inline_serializer("Interactions", {"total": _count(), "answered": _count()}),
     },
 )

@@ -2,12 +2,21 @@
 
 from __future__ import annotations
 
-from django.urls import path, re_path
+from django.urls import include, path, re_path
+from rest_framework.routers import SimpleRouter
 
-from apps.monitoring.api import problem, views
+from apps.monitoring.api import alerts, channels, mute_windows, problem, rules, silences, views
 from apps.monitoring.api.explain import ExplainView
 
+_rows = SimpleRouter(trailing_slash=False)
+_rows.register("rules", rules.RulesView, "rule")
+_rows.register("channels", channels.ChannelsView, "channel")
+_rows.register("silences", silences.SilencesView, "silence")
+_rows.register("mute-windows", mute_windows.MuteWindowsView, "mute-window")
+_rows.register("alerts", alerts.AlertsView, "alert")
+
 urlpatterns = [
+    path("api/v1/", include(_rows.urls)),
     path("api/v1/metrics/summary", views.SummaryView.as_view(), name="metrics-summary"),
     path("api/v1/metrics/series", views.SeriesView.as_view(), name="metrics-series"),
     path("api/v1/rules/<int:pk>/explain", ExplainView.as_view(), name="rules-explain"),

@@ -19,9 +19,9 @@ NOBODY_LISTENS = 1
 """A port that refuses every connection."""
 
 
-def bearer(tenant: str = "") -> Client:
+def bearer(tenant: str = "", *, can_write: bool = False) -> Client:
     """A client with a token of its own: bound to the tenant, or to none."""
-    _, secret = ApiToken.issue("a test", tenant)
+    _, secret = ApiToken.issue("a test", tenant, can_write=can_write)
     return Client(headers={"authorization": f"Bearer {secret}"})
 
 
@@ -48,6 +48,17 @@ def record(stores: None) -> Record:
 @pytest.fixture
 def everyone(stores: None) -> Client:
     return bearer()
+
+
+@pytest.fixture
+def reader(db: None) -> Client:
+    """Of every tenant, and without the hot store."""
+    return bearer()
+
+
+@pytest.fixture
+def writer(db: None) -> Client:
+    return bearer(can_write=True)
 
 
 @pytest.fixture

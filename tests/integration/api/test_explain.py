@@ -12,6 +12,7 @@ from apps.monitoring.models import AlertRule, AuditEntry, Notification
 from tests.integration.alerts.judged import FAST, SLOW, answered, channel, play, rule
 from tests.integration.api.conftest import bearer
 from tests.integration.api.problems import problem
+from tests.integration.api.rows import staff
 from tests.integration.api.test_schema import check, schema  # noqa: F401 - a fixture
 from tests.integration.ingest.hot import MINUTE
 
@@ -49,6 +50,7 @@ def test_a_bound_token_is_told_of_its_own_tenant_and_of_nobody_else(fired: Alert
     assert ask(bearer("acme"), fired, tenant="acme").json() == own
     assert "mailbox" not in str(own)
     assert "of the house" not in str(own)
+    assert [one["channel"] for one in own["notifications"]] == [""]
     assert ask(bearer("birch"), fired).json()["breach"] is False
     exists, does_not = (problem(ask(bearer("acme"), fired, tenant=name), 403) for name in ("birch", "nobody"))
     assert exists == does_not
@@ -69,3 +71,8 @@ def test_a_question_that_cannot_be_answered_says_why(fired: AlertRule) -> None:
     assert "minute is missing" in problem(one.get(f"/api/v1/rules/{fired.pk}/explain?tenant=acme"), 400)
     assert "nobody" in problem(ask(one, fired, tenant="nobody"), 404)
     assert problem(ask(Client(), fired), 401)
+
+
+def test_a_member_of_staff_needs_the_permission_to_see_rules(fired: AlertRule) -> None:
+    problem(ask(staff("view_alert"), fired, tenant="acme"), 403)
+    assert ask(staff("view_alertrule"), fired, tenant="acme").status_code == 200
