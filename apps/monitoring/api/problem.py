@@ -11,6 +11,7 @@ from django.core.exceptions import PermissionDenied as DjangoPermissionDenied
 from django.core.exceptions import ValidationError as DjangoValidationError
 from django.db import DataError, IntegrityError, InterfaceError, OperationalError
 from django.http import Http404, HttpRequest, JsonResponse
+from django.views.decorators.csrf import csrf_exempt
 from rest_framework.exceptions import APIException, ValidationError
 from rest_framework.response import Response
 from rest_framework.views import exception_handler
@@ -77,6 +78,7 @@ def _known(error: Exception) -> tuple[int, str] | None:
     return None
 
 
+@csrf_exempt  # a program has no cookie, and here is nothing that could be forged
 def not_found(request: HttpRequest, *_: object) -> JsonResponse:
     """For addresses under /api/ that do not exist."""
     hint = " No address of the API ends with a slash." if request.path.endswith("/") else ""

@@ -22,7 +22,7 @@ NOBODY_LISTENS = 1
 def bearer(tenant: str = "", *, can_write: bool = False) -> Client:
     """A client with a token of its own: bound to the tenant, or to none."""
     _, secret = ApiToken.issue("a test", tenant, can_write=can_write)
-    return Client(headers={"authorization": f"Bearer {secret}"})
+    return Client(enforce_csrf_checks=True, headers={"authorization": f"Bearer {secret}"})
 
 
 @pytest.fixture

@@ -16,7 +16,8 @@ SUMMARY = "/api/v1/metrics/summary"
 
 
 @pytest.mark.parametrize("path", ["/api/v1/nothing", f"{SUMMARY}/", "/api/v2/metrics/summary", "/api/", "/api/schema/more"])
-def test_an_address_that_does_not_exist_is_a_problem(client: Client, path: str) -> None:
+def test_an_address_that_does_not_exist_is_a_problem(path: str) -> None:
+    client = Client(enforce_csrf_checks=True)  # as servers do, and test clients do not
     problem(client.get(path), 404)
     problem(client.post(path), 404)
 
