@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from typing import Final
 
-from apps.monitoring.logs.scan import replace
+from apps.monitoring.logs.scan import has_any, replace
 
 EMAIL: Final = "[email]"
 PHONE: Final = "[phone]"
@@ -29,11 +29,16 @@ _NATIONAL: Final = re.compile(
     r"[0(](?<![\w.,:#/-].)(?:(?<=\()0[0-9]{1,5}\)|[0-9]{1,5}(?=[ /-]))[ /-]{1,3}"
     r"[0-9]{2,9}(?:[ -]?[0-9]{2,8}){0,4}(?![\w-]|[.,:][0-9])"
 )
-_BARE: Final = re.compile(r"[0-9]{7}")
+_FROM_FAR: Final = re.compile(r"0(?:(?<![\w+].)0[1-9]|(?<![\w.,:#/-].)[0-9]{1,5}[ /-])")
+"""How a number begins that may be an international or a national one: a pattern that begins with one character is fast."""
 _NAMED: Final = re.compile(
-    r"(?i)\b(?:(?:tele)?phone|mobile|cell|tel|whatsapp|fax|call me)"
-    r"(?:\.|\s(?:number|no\.?|nr\.?))?(?:\s(?:is|at|on))?\s?[:=]?\s?\+?[0-9]{7,15}(?![\w-])"
+    r"\b(?ai:(?:tele)?phone|mobile|cell|tel|whatsapp|fax|call me)"
+    r"(?:\.|\s(?ai:number|no\.?|nr\.?))?(?:\s(?ai:is|at|on))?\s?[:=]?\s?\+?[0-9]{7,15}(?![\w-])"
 )
+_WORDS: Final = (b"phone", b"mobile", b"cell", b"tel", b"whatsapp", b"fax", b"call me")
+_BEFORE_BARE: Final = (b"a", b"-", b":", b"+")
+_REACH: Final = 40
+"""Bytes before the digits: the word begins there."""
 _DATE: Final = re.compile(r"[0-9]{2}([ /-])[0-9]{2}\1[0-9]{4}")
 _LEAST, _MOST = 7, 15
 """Digits: E.164 allows 15, and what is shorter than 7 reaches nobody from elsewhere."""
@@ -54,13 +59,28 @@ def redact_emails(text: str) -> str:
     return "".join((*parts, text[done:])) if parts else text
 
 
-def redact_phones(text: str) -> str:
+def redact_phones(text: str, plain: bytes, shape: bytes) -> str:
     """The text with ``[phone]`` in the place of numbers that are written as phone numbers."""
-    if "+" in text or "00" in text:
+    far = _FROM_FAR.search(text) is not None
+    if far or b"+0" in shape:
         text = replace(_INTERNATIONAL, text, _any, PHONE)
-    text = replace(_AMERICAN, text, _any, PHONE)
-    text = replace(_NATIONAL, text, _national, PHONE)
-    return _NAMED.sub(_keep_name, text) if _BARE.search(text) else text
+    if b"000-0000" in shape:
+        text = replace(_AMERICAN, text, _any, PHONE)
+    if far or b"(0" in shape:
+        text = replace(_NATIONAL, text, _national, PHONE)
+    if b"0000000" in shape and _names_a_phone(plain, shape):
+        text = _NAMED.sub(_keep_name, text)
+    return text
+
+
+def _names_a_phone(plain: bytes, shape: bytes) -> bool:
+    """Whether one of the words stands shortly before seven digits."""
+    at = shape.find(b"0000000")
+    while at >= 0:
+        if shape[at - 1 : at] in _BEFORE_BARE and has_any(plain[max(0, at - _REACH) : at].lower(), _WORDS):
+            return True
+        at = shape.find(b"0000000", at + 7)
+    return False
 
 
 def _any(candidate: str) -> int:

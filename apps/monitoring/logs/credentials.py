@@ -1,6 +1,8 @@
 """Keys, tokens and passwords in a text.
 
 Repetitions are possessive or bounded and no two neighbours can match the same character, so every pattern is linear.
+A pattern that begins with a set of characters is searched for at C speed; what must not stand before it is therefore asked
+for after its first character.
 """
 
 from __future__ import annotations
@@ -8,59 +10,78 @@ from __future__ import annotations
 import re
 from typing import Final
 
+from apps.monitoring.logs.outline import LONG, long_words
 from apps.monitoring.logs.scan import has_any
 
 SECRET: Final = "[secret]"  # noqa: S105 - what stands in a secret's place
 
-_LONG_WORD: Final = 15
-"""Characters: without such a word there is no key that is known by its beginning."""
-_SCHEMES: Final = ("bearer ", "basic ")
-_WORDS: Final = ("key", "secret", "token", "pass", "pwd", "pin ", "credential")
-"""Without any of these (in lower case) no secret is named as one."""
+_SCHEMES: Final = (b"bearer", b"basic")
+_BEFORE_VALUE: Final = 10
+"""Bytes from where a scheme begins to its value."""
+_NAMES: Final = re.compile(rb"k(?:ey|en)"), re.compile(rb"p(?:ass|in|wd)"), re.compile(rb"cre(?:t|dential)")
+"""One is in every name of a secret, in lower case. A pattern that begins with one letter is fast, one of words is not."""
+_BEFORE: Final = len("access_")
+"""Bytes from where such a name may begin to one of these."""
+_REACH: Final = 40
+"""Bytes from one of these to where the value has begun."""
 
 _PRIVATE_KEY: Final = re.compile(r"-----BEGIN [A-Z ]{0,40}PRIVATE KEY-----[^-]*+(?:-----END [A-Z ]{0,40}PRIVATE KEY-----)?")
 _IN_ADDRESS: Final = re.compile(r"(?<=://)[^\s/@:]{1,128}+:[^\s/@]{1,256}+(?=@)")
 _KNOWN: Final = re.compile(
-    r"(?<![A-Za-z0-9])(?:"
-    r"(?:sk|pk|rk)[-_][A-Za-z0-9_-]{16,}+"  # OpenAI, Anthropic, Stripe
-    r"|gh[pousr]_[A-Za-z0-9]{16,}+|github_pat_\w{16,}+|glpat-[\w-]{16,}+"
-    r"|xox[abeoprs]-[A-Za-z0-9-]{10,}+|hf_[A-Za-z0-9]{16,}+|AIza[\w-]{30,}+|whsec_[\w+/=-]{16,}+"
-    r"|(?:AKIA|ASIA)[A-Z0-9]{16}(?![A-Za-z0-9])"
-    r"|SG\.[\w-]{16,}+\.[\w-]{16,}+"
+    r"[sprgxhAwS](?<![A-Za-z0-9].)(?:"
+    r"(?<=[spr])k[-_][A-Za-z0-9_-]{16,}+"  # OpenAI, Anthropic, Stripe
+    r"|(?<=g)h[pousr]_[A-Za-z0-9]{16,}+|(?<=g)ithub_pat_\w{16,}+|(?<=g)lpat-[\w-]{16,}+"
+    r"|(?<=x)ox[abeoprs]-[A-Za-z0-9-]{10,}+|(?<=h)f_[A-Za-z0-9]{16,}+|(?<=A)Iza[\w-]{30,}+|(?<=w)hsec_[\w+/=-]{16,}+"
+    r"|(?<=A)(?:K|S)IA[A-Z0-9]{16}(?![A-Za-z0-9])"
+    r"|(?<=S)G\.[\w-]{16,}+\.[\w-]{16,}+"
     r")"
 )
 _JWT: Final = re.compile(r"(?<![\w-])eyJ[\w-]{8,}+(?:\.[\w-]*+){0,2}")
-_AUTHORIZATION: Final = re.compile(r"(?i)\b(bearer|basic)(\s{1,3})([\w.~+/=-]{16,}+)")
+_AUTHORIZATION: Final = re.compile(r"\b((?ai:bearer|basic))(\s{1,3})([\w.~+/=-]{16,}+)")
 _ASSIGNED: Final = re.compile(
-    r"(?i)(api[_ -]?key|access[_ -]?key|secret|token|passw(?:or)?d|passphrase|pwd|credentials?)(?:[_ -]?(?:key|id|value))?"
+    r"((?ai:api[_ -]?key|access[_ -]?key|secret|token|passw(?:or)?d|passphrase|pwd|credentials?))(?:[_ -]?(?ai:key|id|value))?"
     r"""(["']?\s{0,3}(?:=>|[:=])\s{0,3}["']?)([^\s,;"'}\]&<]{4,}+)"""
 )
 _SPOKEN: Final = re.compile(
-    r"(?i)\b(password|passcode|passphrase|pin)((?:\s{1,3}(?:code|number))?\s{1,3}(?:is|was)[:\s]{1,3}[\"']?)([^\s\"',;]{4,}+)"
+    r"\b((?ai:password|passcode|passphrase|pin))((?:\s{1,3}(?ai:code|number))?\s{1,3}(?ai:is|was)[:\s]{1,3}[\"']?)([^\s\"',;]{4,}+)"
 )
 _LONG: Final = 20
 """From here on a value without a digit is no word either."""
 
 
-def redact(text: str) -> str:
-    """The text with ``[secret]`` in the place of what opens a door."""
-    if "-----BEGIN " in text:
+def redact(text: str, plain: bytes, shape: bytes) -> str:
+    """The text with ``[secret]`` in the place of what opens a door; see `outline` for the other two."""
+    whole, lower = text, plain.lower()
+    if b"-----aaaaa-" in shape:
         text = _PRIVATE_KEY.sub(SECRET, text)
-    if max(map(len, text.split()), default=0) >= _LONG_WORD:
+    if b"@" in shape and "://" in text and max(map(len, text.split()), default=0) >= LONG:
         text = _IN_ADDRESS.sub(SECRET, text)
+    words = long_words(plain)
+    if words and (text is not whole or any(_opens(text, lower, shape, *word) for word in words)):
         text = _KNOWN.sub(_with_digit, text)
-        if "eyJ" in text:
-            text = _JWT.sub(SECRET, text)
-        lower = text.lower()
-        if has_any(lower, _SCHEMES):
-            text = _AUTHORIZATION.sub(_value_with_digit, text)
-    else:
-        lower = text.lower()
-    if has_any(lower, _WORDS):
-        if ":" in text or "=" in text:
-            text = _ASSIGNED.sub(_value_like_a_secret, text)
+        text = _JWT.sub(SECRET, text)
+        text = _AUTHORIZATION.sub(_value_with_digit, text)
+    names = [found.start() for name in _NAMES for found in name.finditer(lower)]
+    if names and (text is not whole or any(_assigns(text, shape, at) for at in names)):
+        text = _ASSIGNED.sub(_value_like_a_secret, text)
+    if names and b"0" in shape and (text is not whole or any(_SPOKEN.match(text, at) for at in names)):
         text = _SPOKEN.sub(_value_with_digit, text)
     return text
+
+
+def _opens(text: str, lower: bytes, shape: bytes, start: int, end: int) -> bool:
+    """Whether a long word may be a key or a token."""
+    if lower.find(b"eyj", start, end) >= 0:
+        return True
+    if shape.find(b"0", start, end) < 0:
+        return False
+    return _KNOWN.search(text, start, end) is not None or has_any(lower[max(0, start - _BEFORE_VALUE) : end], _SCHEMES)
+
+
+def _assigns(text: str, shape: bytes, at: int) -> bool:
+    """Whether something is assigned to the name at a place."""
+    end = at + _REACH
+    return shape.find(b":", at, end) >= 0 and _ASSIGNED.search(text, max(0, at - _BEFORE), end) is not None
 
 
 def _with_digit(found: re.Match[str]) -> str:

@@ -90,15 +90,10 @@ class Quick:
         for name, place in plan.others:
             line[name] = event[place]
         redactor = self._redactor
-        limit, glance = redactor.max_text, redactor.glance
         for name, place in plan.texts:
-            text = event[place]
-            if len(text) <= limit and glance(text) is None:
-                line[name] = text
-            else:
-                line[name] = shown = redactor.text(text)
-                if shown is None:
-                    del line[name]
+            line[name] = shown = redactor.text(event[place])
+            if shown is None:
+                del line[name]
         known = redactor.known
         for name, place in plan.names:
             text = event[place]

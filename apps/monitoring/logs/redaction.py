@@ -7,11 +7,12 @@ conversations is measured in docs/logs.md.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from enum import StrEnum
 from typing import Any, Final
 
 from apps.monitoring.logs import accounts, contacts, credentials
+from apps.monitoring.logs.outline import plain_of, shape_of
 
 
 class ContentMode(StrEnum):
@@ -31,10 +32,8 @@ OWN: Final = "[redacted]"
 
 _MARGIN: Final = 512
 """Looked at beyond the cut, so that what the cut goes through is still known for what it is."""
-_SUSPICIOUS: Final = re.compile(r"[0-9@=:]")
-"""Without any of these there is nothing to find: every key known by its beginning has a digit."""
-_SEVEN_DIGITS: Final = re.compile(r"(?:[^0-9]*+[0-9]){7}")
-"""Without these there is no card, no account and no phone."""
+_DIGITS: Final = 7
+"""Without so many there is no card, no account and no phone."""
 _REMEMBERED: Final = 4_096
 _DEPTH: Final = 12
 
@@ -42,7 +41,7 @@ _DEPTH: Final = 12
 class Redactor:
     """Applies the content mode; ``patterns`` are the user's own, ``max_text`` is in characters."""
 
-    __slots__ = ("glance", "known", "max_text", "mode", "patterns")
+    __slots__ = ("known", "max_text", "mode", "patterns")
 
     def __init__(
         self,
@@ -55,10 +54,6 @@ class Redactor:
         self.max_text = max_text
         self.known: dict[str, str] = {}
         """Names and how they are shown."""
-        self.glance: Callable[[str], object] = _unknown
-        """None for a text that stays as it is, whatever its length."""
-        if mode is ContentMode.REDACTED and not self.patterns:
-            self.glance = _SUSPICIOUS.search
 
     @classmethod
     def make(cls, mode: str, patterns: Iterable[str] = (), max_text: int = MAX_TEXT) -> Redactor:
@@ -91,11 +86,11 @@ class Redactor:
 
     def redact(self, value: str) -> str:
         """Replace what identifies a person or opens a door, at any length and in any mode."""
-        if _SUSPICIOUS.search(value) is not None:
-            value = credentials.redact(value)
-            value = contacts.redact_emails(value)
-            if _SEVEN_DIGITS.match(value) is not None:
-                value = contacts.redact_phones(accounts.redact(value))
+        plain = plain_of(value)
+        shape = shape_of(plain)
+        # Without any of these there is nothing to find: every key known by its beginning has a digit.
+        if b"0" in shape or b":" in shape or b"@" in shape:
+            value = _redacted(value, plain, shape)
         for pattern in self.patterns:
             value = pattern.sub(OWN, value)
         return value
@@ -116,8 +111,20 @@ class Redactor:
         return value
 
 
-def _unknown(text: str) -> object:
-    return text
+def _redacted(text: str, plain: bytes, shape: bytes) -> str:
+    shown = credentials.redact(text, plain, shape)
+    if b"@" in shape:
+        shown = contacts.redact_emails(shown)
+    if shape.count(b"0") < _DIGITS:
+        return shown
+    if shown is not text:
+        shape = shape_of(plain := plain_of(shown))
+        if shape.count(b"0") < _DIGITS:
+            return shown
+    accounted = accounts.redact(shown, plain, shape)
+    if accounted is not shown:
+        shape = shape_of(plain := plain_of(accounted))
+    return contacts.redact_phones(accounted, plain, shape)
 
 
 def _compiled(pattern: str) -> re.Pattern[str]:

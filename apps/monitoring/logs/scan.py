@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable
+from typing import AnyStr
 
 
-def has_any(text: str, words: Iterable[str]) -> bool:
+def has_any(text: AnyStr, words: Iterable[AnyStr]) -> bool:
     """Whether one of the words is in the text: several times faster than a pattern of alternatives."""
     for word in words:  # noqa: SIM110 - a generator costs twice as much, and this is asked of every line
         if word in text:

@@ -10,7 +10,9 @@ from genai_prices.data_snapshot import get_snapshot
 from hypothesis import given
 from hypothesis import strategies as st
 
+from apps.monitoring.logs import accounts, contacts, credentials
 from apps.monitoring.logs.redaction import MAX_TEXT, ContentMode, Redactor
+from apps.monitoring.logs.scan import replace
 
 REDACTOR = Redactor()
 
@@ -43,7 +45,9 @@ FOUND = [
     ('{"api_key": "9f86d081884c7d659a2feaa0c55ad015"}', '{"api_key": "[secret]"}'),
     ("aws_secret_access_key = wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY", "aws_secret_access_key = [secret]"),
     ("password: hunter", "password: [secret]"),
+    ("token=abc123", "token=[secret]"),
     ("my PIN is 4821", "my PIN is [secret]"),
+    ("my pin\nis 4821", "my pin\nis [secret]"),
     ("postgres://admin:s3cret@db.example/x", "postgres://[secret]@db.example/x"),
     ("-----BEGIN RSA PRIVATE KEY-----\nMIIEow0\n-----END RSA PRIVATE KEY----- x", "[secret] x"),
     ("-----BEGIN PRIVATE KEY-----\nMIIEow0 cut", "[secret]"),
@@ -67,6 +71,7 @@ KEPT = [
     "me @ home, or @handle",
     "the basic telecommunications-related questions",
     "task-management risk-assessment-frameworks-2",
+    "\u017fE3550000000054910000003 and AA11",
 ]
 
 
@@ -142,6 +147,7 @@ HOSTILE = [
     "://a:", "://a:b", "token=", "token: ", "tokentoken", "api_", "apikey", "password is ", "pin is", "bearer ", "bearer a",
     "-----BEGIN ", "-----BEGIN PRIVATE KEY-----", "-----BEGIN A PRIVATE KEY", "gh", "xoxb-", "SG.", "SG.aaaaaaaaaaaaaaaaa.", "phone ",
     "phone:", "call me at ", "555-123-", "555-123-2002", "1(", "\n", "é", "\ud800", "AKIA", "😀1",
+    "key:", "pass", "pin", "1234567 ", "AT12 ", "cret=", "a_1",
 ]  # fmt: skip
 
 
@@ -174,6 +180,35 @@ def test_any_text_can_be_redacted(text: str) -> None:
 )
 def test_no_address_survives_wherever_it_stands(address: str, around: str) -> None:
     assert address not in REDACTOR.redact(f"{around} {address} {around}")
+
+
+PIECES = [
+    *(text for text, _ in FOUND), *KEPT, *" \n\u00a0’é0159.,:=+-/()#_'@", "00", "020", "7946", "123", "4567", "5551232002", "4111",
+    "password", "Passw", "pin", "PIN", " is ", "was", "api", "key", "token", "secret", "pwd", "Bearer ", "sk-", "ghp_", "AKIA",
+    "abcdef0123456789", "phone", "Tel.", "call me", " on ", "DE89", "AT12", "GB",
+]  # fmt: skip
+
+
+@given(st.lists(st.sampled_from(PIECES), min_size=1, max_size=20).map("".join))
+def test_a_first_glance_overlooks_nothing_that_a_close_look_finds(text: str) -> None:
+    shown = credentials._PRIVATE_KEY.sub(credentials.SECRET, text)
+    if max(map(len, shown.split()), default=0) >= 15:
+        shown = credentials._IN_ADDRESS.sub(credentials.SECRET, shown)
+    shown = credentials._KNOWN.sub(credentials._with_digit, shown)
+    shown = credentials._JWT.sub(credentials.SECRET, shown)
+    shown = credentials._AUTHORIZATION.sub(credentials._value_with_digit, shown)
+    shown = credentials._ASSIGNED.sub(credentials._value_like_a_secret, shown)
+    shown = contacts.redact_emails(credentials._SPOKEN.sub(credentials._value_with_digit, shown))
+    if re.search("[0-9]{4}", shown):
+        shown = replace(accounts._IBAN, shown, accounts._iban, accounts.IBAN)
+        shown = replace(accounts._CARD, shown, accounts._card, accounts.CARD)
+    for pattern, accepted in (
+        (contacts._INTERNATIONAL, contacts._any),
+        (contacts._AMERICAN, contacts._any),
+        (contacts._NATIONAL, contacts._national),
+    ):
+        shown = replace(pattern, shown, accepted, contacts.PHONE)
+    assert REDACTOR.redact(text) == contacts._NAMED.sub(contacts._keep_name, shown)
 
 
 @given(st.integers(10**14, 10**15 - 1))
