@@ -23,10 +23,12 @@ import redis
 from apps.monitoring.ingest.hotstore import HotStore
 from apps.monitoring.ingest.server import server
 from tests.e2e.parts import ROOT, eventually
-from tests.integration.ingest.hot import interactions
+from tests.integration.ingest.hot import everything, fields, interactions
 from tests.servers.throwaway import Servers
 
 SITE = "tests.faults.agent_site"
+COST = 100 * 2_500 + 20 * 10_000
+"""Nano-dollars of one answer of the site, by the price list: 2.50 and 10 USD a million tokens."""
 REQUESTS = 200
 
 GUNICORN = ("gunicorn", f"{SITE}:wsgi", "--bind", "127.0.0.1:{port}", "--graceful-timeout", "20")
@@ -34,6 +36,7 @@ UVICORN = ("uvicorn", f"{SITE}:asgi", "--port", "{port}")
 SERVERS = {
     "gunicorn, preloaded, threads": (*GUNICORN, "--workers", "2", "--preload", "--threads", "4"),
     "gunicorn, gevent": (*GUNICORN, "--workers", "2", "--worker-class", "gevent"),
+    "gunicorn, preloaded, gevent": (*GUNICORN, "--workers", "2", "--preload", "--worker-class", "gevent"),
     "gunicorn, recycled workers": (*GUNICORN, "--workers", "2", "--preload", "--max-requests", "17"),
     "uvicorn": UVICORN,
     "uvicorn, processes": (*UVICORN, "--workers", "2"),
@@ -97,6 +100,7 @@ def test_every_answered_request_is_counted_when_the_server_is_asked_to_end(
         running.wait(60)
     assert answered > REQUESTS * 0.9
     assert interactions(store, "acme") == answered + len(before), (tmp_path / "log").read_text()[-3_000:]
+    assert fields(everything(store), "acme")["c\x1fgpt-4o:s"] == COST * (answered + len(before))
 
 
 def test_requests_that_are_answered_while_the_server_ends_are_counted(store: HotStore, tmp_path: Path) -> None:
@@ -137,6 +141,10 @@ def test_every_task_is_counted_when_a_worker_is_asked_to_end(
         queue = redis.Redis.from_url(broker)
         # What is fetched and not begun would go back to the broker.
         eventually("every task is begun", lambda: not queue.llen("agent") and not queue.hlen("unacked"), 60)
+        if pool == "prefork":  # the one whose tasks can be ended
+            revoke = [sys.executable, "-c", f"from {SITE} import revoke_a_long_turn\nrevoke_a_long_turn()"]
+            subprocess.run(revoke, cwd=ROOT, env=environment(CELERY_BROKER_URL=broker), check=True, timeout=60)
+            eventually("what the ended task recorded is sent", lambda: interactions(store, "revoked") == 1, 30)
         running.terminate()
         running.wait(60)
     assert interactions(store, "acme") == REQUESTS, (tmp_path / "log").read_text()[-3_000:]
