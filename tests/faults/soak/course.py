@@ -18,6 +18,10 @@ from tests.faults.soak.site import BEATS, SHARDS, WORKERS, WRITERS, Site
 
 _LONGEST_PAUSE = 0.7
 _CALM_SECONDS = 90.0
+_MISMATCHES = (
+    "SELECT count(*) FROM monitoring_series s JOIN monitoring_metricsnapshot m ON m.series_id = s.id "
+    "WHERE s.metric = 'monitor_events' AND s.labels LIKE '%compaction_mismatches%'"
+)
 
 
 @dataclass
@@ -39,6 +43,11 @@ class Verdict:
     merged: int = 0
     """Batches of a minute that was in the snapshots already."""
     compared: int = 0
+    """Series of a minute, an hour or a day."""
+    crowded: int = 0
+    """Those of so many conversations that no sketch is exact."""
+    compacted: int = 0
+    """Hours and days that the workers had made before the end."""
     wrong: list[str] = field(default_factory=list)
 
     def lines(self) -> str:
@@ -54,8 +63,8 @@ def run(folder: Path, count: int, seed: int) -> Verdict:
     began = time.monotonic()
     with Site(folder, seed) as site:
         _settle(site)
-        for _ in tqdm(range(count), desc=f"soak, seed {seed}", unit="disturbance", file=sys.stderr, mininterval=2):
-            disturbance = disturbances.draw(chance)
+        plan = disturbances.drawn(chance, count)
+        for disturbance in tqdm(plan, desc=f"soak, seed {seed}", unit="disturbance", file=sys.stderr, mininterval=2):
             disturbance(site, chance)
             verdict.done[disturbance.__name__] += 1
             time.sleep(chance.uniform(0, _LONGEST_PAUSE))
@@ -65,6 +74,7 @@ def run(folder: Path, count: int, seed: int) -> Verdict:
         _send_again(site, told, verdict)
         _wait_for_workers(site)
         site.stop_all(*BEATS, *WORKERS)
+        verdict.compacted = _one(site, "SELECT count(*) FROM monitoring_compaction WHERE compacted > 0")
         site.finish()
         _judge(site, told, verdict)
         verdict.ended = site.ended
@@ -109,11 +119,15 @@ def _wait_for_workers(site: Site) -> None:
 def _judge(site: Site, told: list[journal.Told], verdict: Verdict) -> None:
     verdict.lives_of_writers = len(told)
     verdict.recorded = sum(len(one.events) for one in told)
-    book = ledger.Ledger(event for one in told for event in one.counted(SHARDS))
+    book = ledger.Ledger(event for one in told for event in one.counted())
     verdict.counted = book.events
-    wanted, found = book.entries(), ledger.stored(site.postgres.url)
-    verdict.compared = len(wanted)
-    verdict.wrong += ledger.differences(wanted, found)
+    for minutes in ledger.RESOLUTIONS:
+        wanted, found = book.entries(minutes), ledger.stored(site.postgres.url, minutes)
+        verdict.compared += len(wanted)
+        verdict.crowded += sum(ledger.is_crowded(key, entry) for key, entry in wanted.items())
+        verdict.wrong += [f"in {minutes} minutes: {line}" for line in ledger.differences(wanted, found)]
+    if _one(site, _MISMATCHES):
+        verdict.wrong.append("an hour or day was not the merge of what it was made of (compaction_mismatches)")
     verdict.batches = _one(site, "SELECT count(*) FROM monitoring_rollupbatch")
     verdict.merged = verdict.batches - _one(
         site, "SELECT count(*) FROM (SELECT DISTINCT shard, minute FROM monitoring_rollupbatch) x"

@@ -82,6 +82,9 @@ WEIGHTS: dict[Disturbance, int] = {
 }
 
 
-def draw(chance: random.Random) -> Disturbance:
-    (drawn,) = chance.choices(list(WEIGHTS), list(WEIGHTS.values()))
-    return drawn
+def drawn(chance: random.Random, count: int) -> list[Disturbance]:
+    """So many in any order, each kind at least once when there is room."""
+    kinds = list(WEIGHTS)[:count]
+    plan = kinds + chance.choices(list(WEIGHTS), list(WEIGHTS.values()), k=count - len(kinds))
+    chance.shuffle(plan)
+    return plan

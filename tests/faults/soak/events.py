@@ -6,11 +6,15 @@ import random
 from typing import Any
 
 from apps.monitoring import get_agent_monitor
+from apps.monitoring.catalogue import Kind
+from apps.monitoring.ingest.recorder import recorder
 
 Event = dict[str, Any]
 """`method` of the monitor, `tenant`, `timestamp` (epoch seconds) and `arguments`; all of it plain JSON."""
 
 TENANTS = tuple(f"tenant-{number}" for number in range(6))
+CROWDED = TENANTS[0]
+"""The tenant of so many conversations that no sketch of its days is exact."""
 _MODELS = ("model-a", "model-b", "model-c")
 _PROVIDERS = ("provider-a", "provider-b")
 _OPERATIONS = ("crm", "search", "billing")
@@ -22,13 +26,23 @@ def made(chance: random.Random, now: float) -> Event:
     """One event, at a time that its writer believes to be now, or that is late."""
     when = now - chance.choice(_LATE) if chance.random() < 0.4 else now - chance.uniform(0, 240)
     method, arguments = chance.choices(
-        [_interaction, _llm_call, _search, _context_build, _feedback, _error], [10, 3, 3, 1, 1, 1]
+        [_interaction, _llm_call, _search, _context_build, _feedback, _error, _handoff_decision, _count, _sample],
+        [10, 3, 3, 1, 1, 1, 1, 1, 1],
     )[0](chance)
-    return {"method": method, "tenant": chance.choice(TENANTS), "timestamp": when, "arguments": arguments}
+    tenant = chance.choice(TENANTS)
+    if method == "log_and_record_interaction" and chance.random() < 0.4:
+        tenant = CROWDED
+        arguments["conversation_id"] = f"c-{chance.randrange(10**6)}"
+    return {"method": method, "tenant": tenant, "timestamp": when, "arguments": arguments}
 
 
 def record(event: Event) -> None:
     """Hand an event to the monitor of its tenant, as an agent does."""
+    if event["method"] in _OWN:  # they take no timestamp: what `AgentMonitor.count` and `.sample` put, at the time of the event
+        told = event["arguments"]
+        kind, moment, labels = _OWN[event["method"]], event["timestamp"], told["labels"]
+        recorder().put(["user_metric", event["tenant"], moment, None, None, told["name"], kind, told["value"], labels])
+        return
     method = getattr(get_agent_monitor(event["tenant"]), event["method"])
     method(**event["arguments"], timestamp=event["timestamp"])
 
@@ -79,6 +93,21 @@ def _feedback(chance: random.Random) -> tuple[str, Event]:
 
 def _error(chance: random.Random) -> tuple[str, Event]:
     return "log_and_record_error", {"operation": chance.choice(_OPERATIONS)}
+
+
+def _handoff_decision(chance: random.Random) -> tuple[str, Event]:
+    return "log_and_record_handoff_decision", {"decision": chance.random() < 0.3, "confidence": chance.randrange(101) / 100}
+
+
+def _count(chance: random.Random) -> tuple[str, Event]:
+    return "count", {"name": "tickets", "value": chance.randrange(1, 5), "labels": {"queue": chance.choice(["a", "b"])}}
+
+
+def _sample(chance: random.Random) -> tuple[str, Event]:
+    return "sample", {"name": "basket", "value": chance.randrange(100_000) / 100, "labels": {}}
+
+
+_OWN = {"count": Kind.COUNTER, "sample": Kind.HISTOGRAM}
 
 
 def _tokens(chance: random.Random) -> Event | None:

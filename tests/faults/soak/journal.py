@@ -1,8 +1,8 @@
 """What a writer writes down, so that a kill at any moment leaves no doubt about what counts.
 
 A file survives the kill of the process that wrote it. Every event is there before it is recorded, every flush before
-it is sent, with the number of the shard's events that are in it or in an earlier one, and every answer once it came. So
-after a kill
+it is sent, with how many events of each of its tenants and minutes are in it or in an earlier one, and every answer once it
+came. So after a kill
 
 - an event that is in no flush was never sent and does not count;
 - a flush without an answer may have been applied or not: sent again under its own number, it is applied once.
@@ -15,6 +15,7 @@ from __future__ import annotations
 import os
 import pickle
 import struct
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -22,7 +23,6 @@ from typing import Any
 
 import orjson
 
-from apps.monitoring.ingest.hotstore import shard_of
 from apps.monitoring.ingest.waiting import Record
 from tests.faults.soak.events import Event
 
@@ -31,12 +31,12 @@ _LENGTH = struct.Struct("<I")
 
 @dataclass(frozen=True)
 class Flush:
-    """``upto`` is how many events of the shard, in the order of their recording, have been flushed with it."""
+    """``upto`` is how many events of a minute and tenant, in the order of their recording, have been flushed with it."""
 
     writer: str
     shard: int
     sequence: int
-    upto: int
+    upto: dict[tuple[int, str], int]
     records: list[Record]
 
     @property
@@ -82,16 +82,16 @@ class Told:
     flushes: dict[tuple[str, int, int], Flush] = field(default_factory=dict)
     answers: dict[tuple[str, int, int], Answer] = field(default_factory=dict)
 
-    def counted(self, shards: int) -> Iterator[Event]:
+    def counted(self) -> Iterator[Event]:
         """The events that were flushed."""
-        upto: dict[int, int] = {}
+        upto: Counter[tuple[int, str]] = Counter()
         for flush in self.flushes.values():
-            upto[flush.shard] = max(upto.get(flush.shard, 0), flush.upto)
-        seen = dict.fromkeys(range(shards), 0)
+            upto |= Counter(flush.upto)
+        seen: Counter[tuple[int, str]] = Counter()
         for event in self.events:
-            shard = shard_of(event["tenant"], shards)
-            seen[shard] += 1
-            if seen[shard] <= upto.get(shard, 0):
+            key = int(event["timestamp"] // 60), event["tenant"]
+            seen[key] += 1
+            if seen[key] <= upto[key]:
                 yield event
 
 

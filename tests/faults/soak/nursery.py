@@ -20,20 +20,23 @@ import django
 _PR_SET_PDEATHSIG = 1
 
 
-def writer(folder: str, name: str, seed: str, shards: int) -> None:
+def writer(folder: str, name: str, seed: str) -> None:
     """An agent."""
     from tests.faults.soak import writer
 
-    writer.main(Path(folder), name, seed, shards)
+    writer.main(Path(folder), name, seed)
 
 
 def worker(name: str) -> None:
-    """A Celery worker as in the Procfile, with one process, for roll-ups alone."""
+    """A Celery worker as in the Procfile, with one process, for roll-ups, compaction and maintenance."""
     from workers.app import app
 
     app.worker_main(
-        ["worker", "-n", f"{name}@soak", "-Q", "rollup", "-c", "1", "--without-mingle", "--without-gossip", "-l", "WARNING"]
-    )
+        [
+            "worker", "-n", f"{name}@soak", "-Q", "rollup,maintenance", "-c", "1",
+            "--without-mingle", "--without-gossip", "-l", "WARNING",
+        ]
+    )  # fmt: skip
 
 
 def beat(schedule: str) -> None:
@@ -44,14 +47,21 @@ def beat(schedule: str) -> None:
 
 
 def finish(told: str) -> None:
-    """Roll up what is left, the open minutes too, as a worker will once they are over. Says when it is done."""
+    """Roll up and compact what is left, open minutes, hours and days too, as workers will once they are over.
+
+    Says when it is done.
+    """
     import time
 
     from apps.monitoring.ingest.hotstore import HotStore
-    from apps.monitoring.rollup import shards
+    from apps.monitoring.rollup import periods, shards
+    from apps.monitoring.rollup.compaction import compact_shard
 
-    while any(tick.busy for tick in shards.roll_up_all(time.time() + 600, HotStore.from_conf())):
+    while any(tick.busy for tick in shards.roll_up_all(time.time() + 2 * 86_400, HotStore.from_conf())):
         time.sleep(0.1)  # Postgres gives back the lock of a killed worker in a moment
+    while stale := periods.stale_shards():
+        for shard in stale:
+            compact_shard(shard, 60.0)
     Path(told).touch()
 
 

@@ -30,8 +30,8 @@ SHARDS = 4
 WRITERS = ("writer-1", "writer-2")
 WORKERS = ("worker-1", "worker-2", "worker-3")
 BEATS = ("beat-1", "beat-2")
-_TICK_SECONDS = 1
-_ROLLUP = "monitoring: roll-up"
+_TICKS = {"monitoring: roll-up": 1, "monitoring: compaction": 2, "monitoring: maintenance": 5}
+"""Seconds."""
 
 
 @dataclass
@@ -110,14 +110,15 @@ class Site:
         )
 
     def _tick_fast(self) -> None:
-        """Beat asks for a roll-up each second, and for nothing else."""
+        """Beat asks for roll-up, compaction and maintenance all the time, and for nothing else."""
         with self.connect() as connection:
-            connection.execute("UPDATE django_celery_beat_periodictask SET enabled = (name = %s)", [_ROLLUP])
-            connection.execute(
-                "UPDATE django_celery_beat_intervalschedule SET every = %s WHERE id = "
-                "(SELECT interval_id FROM django_celery_beat_periodictask WHERE name = %s)",
-                [_TICK_SECONDS, _ROLLUP],
-            )
+            connection.execute("UPDATE django_celery_beat_periodictask SET enabled = (name = ANY(%s))", [list(_TICKS)])
+            for name, seconds in _TICKS.items():
+                connection.execute(
+                    "UPDATE django_celery_beat_intervalschedule SET every = %s WHERE id = "
+                    "(SELECT interval_id FROM django_celery_beat_periodictask WHERE name = %s)",
+                    [seconds, name],
+                )
 
     def connect(self) -> psycopg.Connection[Any]:
         return psycopg.connect(self.postgres.url, autocommit=True)
@@ -136,7 +137,7 @@ class Site:
         self._started[name] += 1
         life = f"{name}-{self._started[name]}"
         arguments: dict[str, Any] = {
-            "writer": {"folder": str(self.folder), "name": life, "seed": f"{self.seed}-{life}", "shards": SHARDS},
+            "writer": {"folder": str(self.folder), "name": life, "seed": f"{self.seed}-{life}"},
             "worker": {"name": name},
             "beat": {"schedule": str(self.folder / f"{name}.schedule")},
         }[kind]

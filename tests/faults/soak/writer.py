@@ -10,19 +10,23 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from apps.monitoring.core.event import TENANT
+from apps.monitoring.core.series import GLOBAL
 from apps.monitoring.ingest import buffer, flusher, hotstore, recorder
 from tests.faults.soak.events import made
 from tests.faults.soak.events import record as hand_over
 from tests.faults.soak.journal import Answer, Flush, Journal
 
 _SKEW_SECONDS = 40
+_HANDED_OVER, _TIMESTAMP = 2, 3
+_CHUNK = 300
+"""Fields in a call of a flush: so few that nearly each flush is several, and a kill comes between."""
 
 
-def main(folder: Path, name: str, seed: str, shards: int) -> None:
+def main(folder: Path, name: str, seed: str) -> None:
     """Record until somebody ends the process."""
     chance = random.Random(seed)
     journal = Journal(folder, name)
-    _keep_journal(journal, shards)
+    _keep_journal(journal)
     skew = chance.uniform(-_SKEW_SECONDS, _SKEW_SECONDS)
     while True:
         events = [made(chance, time.time() + skew) for _ in range(chance.randint(1, 20))]
@@ -32,22 +36,22 @@ def main(folder: Path, name: str, seed: str, shards: int) -> None:
         time.sleep(chance.uniform(0, 0.1))  # an agent's rate
 
 
-def _keep_journal(journal: Journal, shards: int) -> None:
+def _keep_journal(journal: Journal) -> None:
     """Have the recorder of this process write down what it sends; everything else of it is the product's."""
 
     class Counted(buffer.Buffer):
-        """Knows how many events of each shard are in what was taken last, and in all before."""
+        """Knows how many events of each minute and tenant are in what was taken last, and in all before."""
 
         def __init__(self, *arguments: object) -> None:
             super().__init__(*arguments)  # type: ignore[arg-type]
             self._both = threading.Lock()
-            self._merged: Counter[int] = Counter()
-            self.taken: Mapping[int, int] = {}
+            self._merged: Counter[tuple[int, str]] = Counter()
+            self.taken: Mapping[tuple[int, str], int] = {}
 
         def merge(self, events: list[buffer.Event]) -> None:
             with self._both:
                 super().merge(events)
-                self._merged.update(hotstore.shard_of(event[TENANT], shards) for event in events)
+                self._merged.update((int((event[_TIMESTAMP] or event[_HANDED_OVER]) // 60), event[TENANT]) for event in events)
 
         def take(self) -> buffer.Slots:
             with self._both:
@@ -62,7 +66,9 @@ def _keep_journal(journal: Journal, shards: int) -> None:
             for shard, (sequence, records) in flushes.items():
                 if self.noted.get(shard) != sequence:
                     self.noted[shard] = sequence
-                    journal.note(Flush(writer, shard, sequence, taken.get(shard, 0), list(records)))
+                    # A record is all of its minute and tenant that was taken and not sent.
+                    upto = {(minute, tenant): taken[minute, tenant] for minute, tenant, _ in records if tenant != GLOBAL}
+                    journal.note(Flush(writer, shard, sequence, upto, list(records)))
             answers = super().apply(writer, flushes)
             for shard, answer in answers.items():
                 error = repr(answer) if isinstance(answer, Exception) else ""
@@ -71,5 +77,4 @@ def _keep_journal(journal: Journal, shards: int) -> None:
 
     recorder.Buffer = Counted  # type: ignore[misc]
     recorder.HotStore = Journalled  # type: ignore[misc]
-    # A flush is everything that its shard has, so the number of events in it is known.
-    flusher._CHUNK = 10**9  # type: ignore[misc]
+    flusher._CHUNK = _CHUNK  # type: ignore[misc]

@@ -13,6 +13,7 @@ import redis
 from django.db import connection
 
 from apps.monitoring.catalogue import Kind
+from apps.monitoring.core import distinct
 from apps.monitoring.core.clock import to_datetime
 from apps.monitoring.core.resolution import Resolution
 from apps.monitoring.core.series import GLOBAL
@@ -146,6 +147,20 @@ def test_the_extremes_of_a_late_batch_are_kept_whichever_came_first() -> None:
         roll_up()
     count, _, low, high, _ = rows()["acme", "response_time", "", MINUTE, shard_of("acme", 8)]
     assert (count, low, high) == (4, 5_000, 90_000_000)
+
+
+def test_late_conversations_join_a_sketch_that_is_not_exact_any_more() -> None:
+    parts = [range(5_000), range(3_000, 9_000), range(8_990, 9_010), range(10)]  # dense, dense late, sparse late
+    for part in parts:
+        send(*[interaction(number, "acme") for number in part])
+        roll_up()
+    assert RollupBatch.objects.count() == len(parts)
+    whole = distinct.encode(distinct.hash_of(f"acme\x00c-{number}") for number in range(9_010))
+    for tenant in ("acme", ""):
+        (stored,) = (row for key, row in rows().items() if key[:2] == (tenant, "conversations"))
+        assert stored[4] == whole
+        assert stored[0] == distinct.count(whole) == pytest.approx(9_010, rel=0.02)
+    assert value("interactions", "acme") == sum(map(len, parts))
 
 
 def test_series_that_only_a_late_batch_has_are_added() -> None:

@@ -55,6 +55,23 @@ def test_a_union_has_the_same_bytes_in_any_order_and_grouping(sizes: tuple[int, 
         assert distinct.merge([a, distinct.merge([b, c])]) == whole
 
 
+@pytest.mark.parametrize(
+    "sizes",
+    [
+        [0],
+        [3, 0, 5],
+        [distinct.EXACT, distinct.EXACT + 1],
+        [2, 9_000, 0, 0, 7, 20_000, 1],
+        [distinct.EXACT + 1] * 3,
+        [5_000, 4],
+    ],
+)
+def test_many_sets_at_once_have_the_bytes_that_each_has_alone(sizes: list[int]) -> None:
+    sets = [hashes(size, seed) for seed, size in enumerate(sizes)]
+    laid = np.array([member for one in sets for member in one], dtype=np.int64)
+    assert distinct.encodes(laid, sizes) == [distinct.encode(one) if one else None for one in sets]
+
+
 @quick
 @given(st.lists(members, max_size=6))
 def test_a_union_of_small_sets_is_the_set_of_them_all(sets: list[set[int]]) -> None:
