@@ -67,8 +67,8 @@ def held(store: HotStore) -> dict[tuple[int, str], Any]:
     """What is in the hot store, key by key: no script is asked."""
     return {
         (batch.minute, one.tenant): (one.fields, one.members)
-        for batch in store.backlog(SHARD)
-        for one in store.read_tenants(SHARD, [batch], ["acme", "", "nobody"])
+        for tenant in ("acme", "", "nobody")
+        for batch, one in store.read_tenant(store.backlogs([SHARD]), tenant)
     }
 
 

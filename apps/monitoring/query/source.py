@@ -18,8 +18,8 @@ from apps.monitoring.core import histogram, merging, series
 from apps.monitoring.core.cell import Cell
 from apps.monitoring.core.clock import to_minute
 from apps.monitoring.core.resolution import Resolution, Stored, Stretch
-from apps.monitoring.core.series import GLOBAL, SeriesKey
-from apps.monitoring.ingest.hotstore import Batch, Held, HotStore, shard_of
+from apps.monitoring.core.series import SeriesKey
+from apps.monitoring.ingest.hotstore import Batch, Held, HotStore
 from apps.monitoring.models import RollupBatch, Series, ShardProgress
 from apps.monitoring.query import remembered, rows
 from apps.monitoring.query.errors import HotStoreUnavailableError
@@ -56,8 +56,7 @@ def read(tenant: str, start: int, end: int, store: HotStore) -> Reading:
     Raises HotStoreUnavailableError.
     """
     with _reading(tenant, start, end, store) as seen:
-        shard = None if tenant == GLOBAL else shard_of(tenant, store.shards)
-        cells = _stored(tenant, shard, seen.names, seen.stored.stretches(seen.start, seen.end))
+        cells = _stored(tenant, seen.names, seen.stored.stretches(seen.start, seen.end))
     for _, held in seen.live:
         merge(cells, cells_of(held))
     return Reading(cells, seen.complete_until, seen.known, seen.start, seen.end)
@@ -118,10 +117,11 @@ def _reading(tenant: str, start: int, end: int, store: HotStore, metrics: Sequen
     is in the snapshots. So nothing is counted twice or missed, whatever the roll-up does meanwhile.
     """
     start, end = Stored({}, floors.read()).widen(start, end)
-    shards = range(store.shards) if tenant == GLOBAL else [shard_of(tenant, store.shards)]
     try:
-        live = [item for shard in shards for item in _live(store, shard, tenant, start, end)]
-        known = bool(live) or any(store.knows(shard, tenant) for shard in shards)
+        # Of every shard: a tenant had another one before MONITORING_SHARDS was changed, and still has for an old writer.
+        found = store.backlogs(range(store.shards))
+        live = list(store.read_tenant([(shard, batch) for shard, batch in found if start <= batch.minute < end], tenant))
+        known = bool(live) or store.knows(found, tenant)
     except (redis.RedisError, OSError) as error:
         msg = f"the hot store does not answer: {error}"
         raise HotStoreUnavailableError(msg) from error
@@ -131,8 +131,8 @@ def _reading(tenant: str, start: int, end: int, store: HotStore, metrics: Sequen
         counted = set(RollupBatch.objects.filter(id__in={batch.id for batch, _ in live}).values_list("id", flat=True))
         committed = {str(identity) for identity in counted}
         owned = Series.objects.filter(tenant=tenant)
-        found = owned if metrics is None else owned.filter(metric__in=metrics)
-        names = {number: _key(metric, labels) for number, metric, labels in found.values_list("id", "metric", "labels")}
+        wanted = owned if metrics is None else owned.filter(metric__in=metrics)
+        names = {number: _key(metric, labels) for number, metric, labels in wanted.values_list("id", "metric", "labels")}
         yield _Seen(
             start,
             end,
@@ -144,17 +144,12 @@ def _reading(tenant: str, start: int, end: int, store: HotStore, metrics: Sequen
         )
 
 
-def _live(store: HotStore, shard: int, tenant: str, start: int, end: int) -> Live:
-    batches = [batch for batch in store.backlog(shard) if start <= batch.minute < end]
-    return [(batch, held) for batch in batches for held in store.read_tenants(shard, [batch], [tenant])]
-
-
 def _repeatable_read() -> None:
     with connection.cursor() as cursor:
         cursor.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY")
 
 
-def _stored(tenant: str, shard: int | None, names: dict[int, SeriesKey], stretches: Sequence[Stretch]) -> Cells:
+def _stored(tenant: str, names: dict[int, SeriesKey], stretches: Sequence[Stretch]) -> Cells:
     """What was read before is not read again where it can be told that it is still the same."""
     loose: list[Stretch] = []
     tens: list[int] = []
@@ -173,18 +168,18 @@ def _stored(tenant: str, shard: int | None, names: dict[int, SeriesKey], stretch
         else:
             loose.append(stretch)
     parts = rows.read(list(names), _with_data(names), loose)
-    for found in (_read_tens(tenant, shard, names, tens), _read_long(tenant, shard, names, long)):
+    for found in (_read_tens(tenant, names, tens), _read_long(tenant, names, long)):
         for part in found:
             parts += part
     merged = rows.together(parts)
     return {names[one.series]: cell for one, cell in zip(merged, _cells(merged, names), strict=True)}
 
 
-def _read_tens(tenant: str, shard: int | None, names: dict[int, SeriesKey], tens: Sequence[int]) -> list[Sequence[Merged]]:
-    """The merged rows of each ten minutes, known by the batches that they came with."""
+def _read_tens(tenant: str, names: dict[int, SeriesKey], tens: Sequence[int]) -> list[Sequence[Merged]]:
+    """The merged rows of each ten minutes, known by the batches that they came with, of whatever shard."""
     versions: dict[int, tuple[int, datetime]] = {}
     for start, end in _joined(tens):
-        versions |= batches.versions(start, end, _TEN, shard)
+        versions |= batches.versions(start, end, _TEN)
 
     def read(missing: list[int]) -> list[list[Merged]]:
         chosen = [tens[place] for place in missing]
@@ -204,13 +199,13 @@ def _joined(tens: Sequence[int]) -> Iterator[tuple[int, int]]:
         yield own[0], own[-1] + _TEN
 
 
-def _read_long(tenant: str, shard: int | None, names: dict[int, SeriesKey], long: Sequence[Stretch]) -> list[Sequence[Merged]]:
+def _read_long(tenant: str, names: dict[int, SeriesKey], long: Sequence[Stretch]) -> list[Sequence[Merged]]:
     """The merged rows of each stretch of several hours or days, known by what these were made of."""
 
     def read(missing: list[int]) -> list[list[Merged]]:
         return [_merged(names, [long[place]], None) for place in missing]
 
-    versions = [periods.version(stretch.resolution, stretch.start, stretch.end, shard) for stretch in long]
+    versions = [periods.version(stretch.resolution, stretch.start, stretch.end) for stretch in long]
     return remembered.each([(tenant, *key) for key in zip(long, versions, strict=True)], read)
 
 

@@ -142,8 +142,8 @@ def _cells(blocks: Iterable[Block]) -> dict[int, Cell]:
     return cells
 
 
-def versions(start: int, end: int, step: int, shard: int | None) -> dict[int, tuple[int, datetime]]:
-    """Which batches each ``step`` minutes of ``[start, end)`` came with, of one shard or of all; others, other rows.
+def versions(start: int, end: int, step: int) -> dict[int, tuple[int, datetime]]:
+    """Which batches each ``step`` minutes of ``[start, end)`` came with; others, other rows.
 
     Steps without a batch are left out. It holds where the proofs are kept: not `without_proof`. Call it in the
     transaction that reads the rows.
@@ -151,9 +151,8 @@ def versions(start: int, end: int, step: int, shard: int | None) -> dict[int, tu
     with connection.cursor() as cursor:
         cursor.execute(
             "SELECT extract(epoch FROM minute)::bigint / (60 * %(step)s) * %(step)s, count(*), max(committed_at) "
-            "FROM monitoring_rollupbatch WHERE minute >= %(start)s AND minute < %(end)s "
-            "AND (%(shard)s::int IS NULL OR shard = %(shard)s) GROUP BY 1",
-            {"step": step, "start": to_datetime(start), "end": to_datetime(end), "shard": shard},
+            "FROM monitoring_rollupbatch WHERE minute >= %(start)s AND minute < %(end)s GROUP BY 1",
+            {"step": step, "start": to_datetime(start), "end": to_datetime(end)},
         )
         return {first: (count, last) for first, count, last in cursor.fetchall()}
 

@@ -94,14 +94,12 @@ def stored(start: int, end: int) -> Stored:
     return Stored(stale, floors.read())
 
 
-def version(resolution: Resolution, start: int, end: int, shard: int | None) -> tuple[int, int, datetime | None]:
-    """What the hours or days that begin in ``[start, end)`` were made of, of one shard or of all; another one, other rows.
+def version(resolution: Resolution, start: int, end: int) -> tuple[int, int, datetime | None]:
+    """What the hours or days that begin in ``[start, end)`` were made of; another one, other rows.
 
     Call it in the transaction that reads them.
     """
     found = Compaction.objects.filter(resolution=resolution, ts__gte=to_datetime(start), ts__lt=to_datetime(end))
-    if shard is not None:
-        found = found.filter(shard=shard)
     told = found.aggregate(periods=Count("ts"), changes=Coalesce(Sum("compacted"), 0), last=Max("compacted_at"))
     return told["periods"], told["changes"], told["last"]
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Sequence
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, cast
 
 import pytest
 from django.db import connection
@@ -67,14 +67,14 @@ class TestReading:
         class Meanwhile(HotStore):
             """Rolls everything up at each step of the reading."""
 
-            def backlog(self, shard: int) -> list[Batch]:
-                found = super().backlog(shard)
+            def backlogs(self, of: Sequence[int]) -> list[tuple[int, Batch]]:
+                found = super().backlogs(of)
                 roll_up()
                 return found
 
         class Between(HotStore):
-            def read_tenants(self, shard: int, wanted: Any, tenants: Sequence[str]) -> Any:
-                found: list[Held] = list(super().read_tenants(shard, wanted, tenants))
+            def read_tenant(self, wanted: Any, tenant: str) -> Any:
+                found: list[tuple[Batch, Held]] = list(super().read_tenant(wanted, tenant))
                 roll_up()
                 return iter(found)
 
@@ -83,6 +83,38 @@ class TestReading:
             store = kind(plain._server, plain._prefix, plain.shards)
             wanted = total()
             assert summarize(source.read("acme", MINUTE, MINUTE + 1, store).cells)["interactions"]["total"] == wanted
+
+    def test_a_tenant_that_has_another_shard_now_is_found_in_both(self) -> None:
+        plain = HotStore.from_conf()
+        tenant = next(f"t-{n}" for n in range(100) if shard_of(f"t-{n}", 2) != shard_of(f"t-{n}", 8))
+        old = HotStore(plain._server, plain._prefix, 2)  # MONITORING_SHARDS was raised, and this writer is an old one
+        send(*[interaction(number, tenant, MINUTE + number) for number in range(10)], store=old)
+        send(*[interaction(number, tenant, MINUTE + number) for number in range(10)])
+        for late in range(3):
+            assert (total(tenant), total()) == (20 + late, 20 + late)
+            roll_up()
+            assert (total(tenant), total()) == (20 + late, 20 + late)
+            send(interaction(late, tenant, MINUTE + 2), store=old)
+
+    def test_a_backlog_of_an_hour_is_read_in_a_few_round_trips(self) -> None:
+        tenants = [f"t-{number}" for number in range(30)]
+        send(*[interaction(number, tenants[number % 30], MINUTE + number % 60) for number in range(1_800)])
+
+        class Counting:
+            trips = 0
+
+            def __getattr__(self, name: str) -> Any:
+                self.trips += 1
+                return getattr(plain._server, name)
+
+        plain, counting = HotStore.from_conf(), Counting()
+        store = HotStore(cast("Any", counting), plain._prefix, plain.shards)
+        found = source.read(GLOBAL, MINUTE, MINUTE + 60, store)
+        assert summarize(found.cells)["interactions"]["total"] == 1_800
+        assert counting.trips <= 4
+        counting.trips = 0
+        assert not source.read("nobody", MINUTE, MINUTE + 60, store).known
+        assert counting.trips <= 4
 
     @pytest.mark.timeout(120)
     def test_while_roll_ups_run_the_total_never_goes_down_and_never_beyond_what_was_sent(self) -> None:
