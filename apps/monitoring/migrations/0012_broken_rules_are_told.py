@@ -6,7 +6,7 @@ from django.db import migrations, models
 class Migration(migrations.Migration):
 
     dependencies = [
-        ('monitoring', '0013_tokens_that_write'),
+        ('monitoring', '0011_ends_that_are_owed'),
     ]
 
     operations = [

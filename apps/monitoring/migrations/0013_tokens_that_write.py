@@ -4,7 +4,7 @@ from django.db import migrations, models
 
 
 class Migration(migrations.Migration):
-    dependencies = [("monitoring", "0010_audit")]
+    dependencies = [("monitoring", "0012_broken_rules_are_told")]
 
     operations = [
         migrations.AddField(

@@ -11,9 +11,12 @@ from apps.monitoring.core.series import GLOBAL
 from apps.monitoring.ingest.buffer import Buffer
 from apps.monitoring.ingest.flusher import Flusher
 from apps.monitoring.ingest.hotstore import Held, HotStore
+from tests.servers import plugin
 from tests.unit.ingest.made import INTERACTION, NOW, flat
 
 MINUTE = int(NOW // 60)
+HOSTILE_EVENTS = 5_000 if plugin.servers.cluster else 50_000
+"""Of a fuzz test: a cluster is asked for each shard by itself, and fewer are enough to see that it answers like one server."""
 
 
 def interaction(number: int = 0, tenant: str = "acme", minute: int = MINUTE, **arguments: Any) -> Event:

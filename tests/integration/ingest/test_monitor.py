@@ -14,7 +14,7 @@ import redis
 from apps.monitoring import AgentMonitor, get_agent_monitor
 from apps.monitoring.ingest import recorder
 from apps.monitoring.ingest.hotstore import HotStore
-from tests.integration.ingest.hot import everything, fields, interactions
+from tests.integration.ingest.hot import HOSTILE_EVENTS, everything, fields, interactions
 from tests.unit.ingest.hostile import VALUES, Raises, fresh
 
 ARGUMENTS: dict[str, tuple[str, ...]] = {
@@ -56,7 +56,7 @@ def store(valkey: redis.Redis) -> Iterator[HotStore]:
 def test_whatever_a_caller_hands_over_nothing_is_raised_and_every_event_counts(store: HotStore) -> None:
     generator = random.Random(17)
     monitor, made = get_agent_monitor(tenant_id="acme"), Counter[str]()
-    for _ in range(30_000):
+    for _ in range(HOSTILE_EVENTS * 3 // 5):
         name = generator.choice(list(ARGUMENTS))
         arguments = {argument: generator.choice((*VALUES, *fresh())) for argument in ARGUMENTS[name]}
         getattr(monitor, name)(**arguments)
