@@ -9,13 +9,15 @@ from typing import Any
 import pytest
 import redis
 
-from apps.monitoring.core.clock import to_minute
+from apps.monitoring.core.clock import minute_of, to_datetime, to_minute
+from apps.monitoring.core.event import Event
 from apps.monitoring.ingest.hotstore import Batch, Chunk, HotStore, shard_of
 from apps.monitoring.models import RollupBatch, ShardProgress
 from apps.monitoring.rollup import batches, shards
 from tests.integration.ingest.hot import MINUTE, Writer, interaction
 from tests.integration.rollup.stored import AFTER, roll_up, rows, send, value
 from tests.integration.rollup.test_rollup import clear, some
+from tests.unit.ingest.made import event
 
 pytestmark = pytest.mark.usefixtures("stores")
 
@@ -148,6 +150,41 @@ def test_after_an_outage_the_last_minutes_come_first_and_the_others_oldest_first
     assert done == [{MINUTE, MINUTE + 27, MINUTE + 28}, *({MINUTE + number} for number in range(1, 27))]
     assert reached == [*range(1, 27), 29]
     assert value("interactions", "acme") == 29
+
+
+def test_three_hours_of_several_shards_are_worked_off_oldest_first_and_no_live_minute_waits_for_them(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(shards, "_TICK_SECONDS", 0.1)
+    store, end = HotStore.from_conf(), MINUTE + 180
+    tenants = {shard_of(f"t-{number}", 8): f"t-{number}" for number in range(60)}
+    busy = sorted(tenants)[:3]
+
+    def rated(shard: int, minute: int) -> Event:
+        return event("feedback", when=minute * 60.0, tenant=tenants[shard], score=4)
+
+    send(*[rated(shard, minute) for shard in busy for minute in range(MINUTE, end)])
+    now, rounds, sent, known = end * 60.0 + 5, 0, 3 * 180, 0
+    left = True
+    while left:
+        send(*[rated(shard, minute_of(now)) for shard in busy])
+        sent += 3
+        ticks = [shards.roll_up(shard, now, store) for shard in range(8)]
+        left = any(tick.left for tick in ticks)
+        due = shards.due_until(now)
+        found = set(RollupBatch.objects.filter(minute__gte=to_datetime(end)).values_list("shard", "minute"))
+        # Whatever is behind: what was due at the beginning of the tick is in the snapshots at its end.
+        assert found == {(shard, to_datetime(minute)) for shard in busy for minute in range(end, due)}
+        reached = min(to_minute(one.complete_until) for one in ShardProgress.objects.all())
+        assert known <= reached <= due
+        assert reached < end or not left
+        known, now, rounds = reached, now + 15, rounds + 1
+    assert rounds > 8, "the backlog was too small to say anything"
+    for shard in busy:
+        behind = RollupBatch.objects.filter(shard=shard, minute__lt=to_datetime(end - 2)).order_by("committed_at")
+        assert [to_minute(batch.minute) for batch in behind] == list(range(MINUTE, end - 2))
+    roll_up(now + 120)
+    assert sum(value("feedback", tenants[shard]) for shard in busy) == sent
 
 
 def test_late_minutes_that_are_left_to_the_next_tick_do_not_move_the_watermark_back(monkeypatch: pytest.MonkeyPatch) -> None:
