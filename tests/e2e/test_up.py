@@ -15,11 +15,14 @@ from pathlib import Path
 import httpx
 import psutil
 import pytest
+from playwright.sync_api import Page, expect
 
 from config.embedded import leftovers
 from config.embedded.postgres import _home
 from config.embedded.process import free_port
 from tests.e2e.parts import ROOT, eventually
+
+OWN, DEFAULT = "airline-is-slower-than-ever", "response-time-p95"
 
 
 class Up:
@@ -87,31 +90,77 @@ def state(tmp_path: Path) -> Iterator[Path]:
 
 
 @pytest.mark.timeout(360)
-def test_a_newcomer_sees_an_alert_arrive_and_ctrl_c_stops_everything(state: Path) -> None:
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
+def test_a_newcomer_makes_a_rule_sees_an_alert_arrive_takes_it_on_and_ctrl_c_stops_everything(state: Path, page: Page) -> None:
     up = Up(state)
     eventually("the web server answers", up.is_ready, 90, up.said)
     link = re.search(r"one-time login +(\S+)", up.said())
     assert link, up.said()
+    page.goto(link[1])
+    make_a_rule_from_the_chart(page)
     eventually(
         "the sink prints the alert's mail and webhook",
-        lambda: {"email arrived", "webhook arrived"} <= arrived(up),
+        lambda: {("email", OWN), ("webhook", OWN), ("email", DEFAULT), ("webhook", DEFAULT)} <= arrived(up),
         170,
         up.said,
     )
-    with httpx.Client(follow_redirects=True, timeout=10) as browser:
-        assert browser.get(link[1]).status_code == 200
-        alerts = browser.get(f"http://127.0.0.1:{up.port}/admin/monitoring/alert/").text
-        assert "response-time-p95" in alerts
-        assert "airline" in alerts
-        data = browser.get(f"http://127.0.0.1:{up.port}/dashboard/data?window=15m").json()
-        assert data["summary"]["interactions"]["total"] > 100
+    take_it_on(page, up)
+    read_why(page, f"http://127.0.0.1:{up.port}")
+    data = page.request.get(f"http://127.0.0.1:{up.port}/dashboard/data?window=15m").json()
+    assert data["summary"]["interactions"]["total"] > 100
+    page.close()
     up.process.send_signal(signal.SIGINT)
     assert up.process.wait(30) == 0, up.said()
     eventually("nothing is left", lambda: not up.processes(), 20, lambda: str(up.processes()))
 
 
-def arrived(up: Up) -> set[str]:
-    return set(re.findall(r"(?:email|webhook) arrived", up.said()))
+def make_a_rule_from_the_chart(page: Page) -> None:
+    """Just above everything that is drawn of one tenant: tried, then saved."""
+    page.locator("select[name=tenant] option[value=airline]").wait_for(state="attached", timeout=120_000)
+    page.select_option("select[name=tenant]", "airline")
+    page.locator("#chart-rule a[href*='threshold='][href*='tenant=airline']").click(timeout=120_000)
+    expect(page.locator("#id_name")).to_have_value("response-time-p95-airline")
+    expect(page.locator("#id_tenant")).to_have_value("airline")
+    page.fill("#id_name", OWN)
+    page.fill("#id_window_minutes", "1")
+    page.fill("#id_min_samples", "1")
+    page.fill("#id_keep_firing_for_minutes", "30")
+    page.get_by_role("button", name="Backtest").click()
+    expect(page.locator("#tryout .found")).to_contain_text("would", timeout=20_000)
+    expect(page.locator("#tryout svg line.threshold")).to_have_count(1)
+    page.get_by_role("button", name="Save", exact=True).click()
+    expect(page.locator(".messagelist")).to_contain_text("was added successfully")
+
+
+def take_it_on(page: Page, up: Up) -> None:
+    """By the link in the mail, which the sink prints."""
+    mail = next(text for channel, text in boxes(up) if channel == "email" and OWN in text)
+    found = re.search(r"(http\S+/acknowledge/\S+/)", mail)
+    assert found, mail
+    page.goto(found[1])
+    page.fill("input[name=note]", "on my way")
+    page.get_by_role("button", name="Acknowledge").click()
+    expect(page.get_by_role("status")).to_contain_text("Acknowledged: 1.")
+
+
+def read_why(page: Page, address: str) -> None:
+    """In the admin, from the alert to its explanation."""
+    page.goto(f"{address}/admin/monitoring/alert/?rule_name={OWN}")
+    page.locator("#result_list th a").click()
+    expect(page.locator("body")).to_contain_text("on my way")
+    page.get_by_role("link", name="Explain", exact=True).click()
+    expect(page.locator(".conclusion")).to_contain_text("It was told that it fires; this arrived on ")
+    expect(page.locator(".steps")).to_contain_text("agrees: firing, told")
+
+
+def boxes(up: Up) -> list[tuple[str, str]]:
+    """What the sink printed: the channel, and the text."""
+    return re.findall(r"(email|webhook) arrived(.*?)└─", up.said(), re.DOTALL)
+
+
+def arrived(up: Up) -> set[tuple[str, str]]:
+    """Which rule arrived by which channel."""
+    return {(channel, rule) for channel, text in boxes(up) for rule in (OWN, DEFAULT) if rule in text}
 
 
 def test_a_second_one_says_that_one_is_running(state: Path) -> None:

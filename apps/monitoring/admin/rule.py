@@ -11,9 +11,10 @@ from django.db.models import Count, ManyToManyField, Q, QuerySet
 from django.forms import ModelMultipleChoiceField
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404
-from django.urls import URLPattern, path
+from django.urls import URLPattern, path, reverse
+from django.views.decorators.http import require_POST
 
-from apps.monitoring.admin import explain
+from apps.monitoring.admin import explain, prefill, tryout
 from apps.monitoring.admin.audit import AuditedAdmin
 from apps.monitoring.core import rules
 from apps.monitoring.models import AlertRule, Channel
@@ -23,6 +24,10 @@ class AlertRuleForm(forms.ModelForm):  # type: ignore[type-arg]
     """The model says what is wrong; here is only what a form makes of an empty field, or of an address without a scheme."""
 
     runbook_url = forms.URLField(required=False, assume_scheme="https")
+
+    class Meta:
+        # The admin shows help as markup.
+        help_texts = {"metric": "A metric of the catalogue, or user.NAME for one of your own."}
 
     def clean_label_filter(self) -> Any:
         """Nothing is no filter."""
@@ -35,7 +40,7 @@ class AlertRuleAdmin(AuditedAdmin):
     """Thresholds and everything around them."""
 
     form = AlertRuleForm
-    change_form_template = "admin/monitoring/alertrule/change_form.html"
+    add_form_template = change_form_template = "admin/monitoring/alertrule/change_form.html"
     list_display = ("name", "condition", "severity", "enabled", "firing", "error")
     list_filter = ("enabled", "severity", "metric")
     search_fields = ("name", "description", "metric")
@@ -60,9 +65,38 @@ class AlertRuleAdmin(AuditedAdmin):
         return found
 
     def get_urls(self) -> list[URLPattern]:
-        """Why it notified is a page of its own."""
-        why = self.admin_site.admin_view(self.explain)
-        return [path("<int:pk>/explain/", why, name="monitoring_alertrule_explain"), *super().get_urls()]
+        """Why it notified is a page of its own, and what it would do an answer to the form."""
+        why, attempt = self.admin_site.admin_view(self.explain), self.admin_site.admin_view(require_POST(self.attempt))
+        return [
+            path("<int:pk>/explain/", why, name="monitoring_alertrule_explain"),
+            path("try/", attempt, name="monitoring_alertrule_try_new"),
+            path("<int:pk>/try/", attempt, name="monitoring_alertrule_try"),
+            *super().get_urls(),
+        ]
+
+    def attempt(self, request: HttpRequest, pk: int | None = None) -> HttpResponse:
+        """What the rule in the form would have done; nothing is saved."""
+        rule = None if pk is None else get_object_or_404(AlertRule, pk=pk)
+        if not (self.has_add_permission(request) if rule is None else self.has_change_permission(request, rule)):
+            raise PermissionDenied
+        return tryout.answer(request, self.get_form(request, rule)(request.POST, instance=rule))
+
+    def get_changeform_initial_data(self, request: HttpRequest) -> dict[str, Any]:
+        """From the dashboard: of what somebody looked at there."""
+        given, wrong = prefill.initial(request.GET.dict())
+        for text in wrong:
+            self.message_user(request, f"Not taken over: {text}.", messages.WARNING)
+        return given
+
+    def render_change_form(self, request: HttpRequest, context: dict[str, Any], **options: Any) -> HttpResponse:  # type: ignore[override]
+        """With the panel in which it is tried, for those who may save it."""
+        rule: AlertRule | None = options.get("obj")
+        may = self.has_add_permission(request) if rule is None else self.has_change_permission(request, rule)
+        if may:
+            new = reverse("admin:monitoring_alertrule_try_new")
+            context["try_address"] = new if rule is None else reverse("admin:monitoring_alertrule_try", args=[rule.pk])
+            context["try_ranges"] = tryout.RANGES
+        return super().render_change_form(request, context, **options)
 
     def explain(self, request: HttpRequest, pk: int) -> HttpResponse:
         """What it saw in a minute, and why it did or did not notify."""

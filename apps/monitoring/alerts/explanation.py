@@ -71,7 +71,7 @@ class Explanation:
         told = [one.state for one in lines if one.notified] if lines is not None else [e.state for e in self.events if e.notice]
         if told:
             what = " and ".join("it ended" if state is Status.RESOLVED else "it fires" for state in told)
-            return f"It was told that {what}: {_reached(self.deliveries)}."
+            return f"It was told that {what}; this {_reached(self.deliveries)}."
         if lines is not None:
             reasons = "; ".join(one.reason for one in lines)
             return f"Nobody was told, says the history: {reasons or 'it has nothing of this minute'}."
@@ -214,9 +214,9 @@ def _history(found: Explanation) -> str:
 
 
 def _event(event: Event) -> str:
-    notice = "nobody is told" if event.notice is None else f"tells {event.notice.value}"
-    state = event.state.value if event.changed else f"stays, {event.state.value}"
-    return f"{state} ({event.reason}), {notice}"
+    notice = "nobody is told" if event.notice is None else f"a notification goes out ({event.notice.value})"
+    state = event.state.value if event.changed else f"still {event.state.value}"
+    return f"{state}: {event.reason}; {notice}"
 
 
 def _delivered(one: Delivery) -> str:
@@ -233,11 +233,13 @@ def _delivered(one: Delivery) -> str:
 
 def _reached(deliveries: list[Delivery]) -> str:
     if not deliveries:
-        return "no channel of the rule was enabled, so it reached nobody"
-    arrived = [one.channel for one in deliveries if one.delivered_at is not None]
-    missing = [one.channel for one in deliveries if one.delivered_at is None]
-    parts = [f"arrived on {', '.join(arrived)}"] if arrived else []
-    return " and ".join([*parts, *([f"did not arrive on {', '.join(missing)}"] if missing else [])])
+        return "reached nobody: no channel of the rule was enabled"
+    groups = {
+        "arrived on": [one.channel for one in deliveries if one.delivered_at is not None],
+        "has not arrived yet on": [one.channel for one in deliveries if one.status == "pending"],
+        "did not arrive on": [one.channel for one in deliveries if one.status == "dead"],
+    }
+    return " and ".join(f"{what} {', '.join(names)}" for what, names in groups.items() if names)
 
 
 def _calm(found: Explanation) -> str:

@@ -8,7 +8,7 @@ from zoneinfo import ZoneInfoNotFoundError
 
 from apps.monitoring import models
 from apps.monitoring.alerts.backtest import earliest
-from apps.monitoring.alerts.narrow import OfTenant
+from apps.monitoring.alerts.narrow import OfTenants
 from apps.monitoring.alerts.sweep import Sweep
 from apps.monitoring.alerts.versions import Version, at
 from apps.monitoring.conf import conf
@@ -88,7 +88,7 @@ class Retrace:
 def _seen(rule: Rule, tenant: str, start: int, end: int) -> Iterator[tuple[int, Measured, bool]]:
     """What the rule measures of the tenant minute by minute, and whether it is judged without samples."""
     minute = start
-    for frame in Sweep(rule, start, end, OfTenant(tenant)):
+    for frame in Sweep(rule, start, end, OfTenants([tenant])):
         row = list(frame.tenants).index(tenant)
         for column in range(frame.end - frame.start):
             minute = frame.start + column

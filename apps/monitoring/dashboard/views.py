@@ -48,7 +48,13 @@ def dashboard(request: HttpRequest) -> HttpResponse:
     return render(
         request,
         "monitoring/dashboard.html",
-        {"tenant": tenant or "", "windows": WINDOWS, "window": chosen, "first": first},
+        {
+            "tenant": tenant or "",
+            "windows": WINDOWS,
+            "window": chosen,
+            "first": first,
+            "may_add_rules": request.user.has_perm("monitoring.add_alertrule"),
+        },
     )
 
 

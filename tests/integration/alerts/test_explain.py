@@ -99,13 +99,13 @@ def test_who_was_told_on_which_channel_is_said_and_whether_it_arrived() -> None:
     one, log = made_before(rule(cooldown_minutes=15)), channel()
     play(course("fS"), until=2)
     fired = agrees(one, "acme", MINUTE + 1)
-    assert fired.conclusion == "It was told that it fires: did not arrive on log."
+    assert fired.conclusion == "It was told that it fires; this has not arrived yet on log."
     assert "did not arrive on log yet" in text(fired, "Told")
     Notification.objects.update(last_error="550 no such mailbox", attempts=2)
     assert "2 attempts, last error: 550 no such mailbox" in text(explain(one, "acme", MINUTE + 1), "Told")
     Notification.objects.update(next_attempt_at=datetime.now(UTC))
     deliver_channel(log.pk)
-    assert explain(one, "acme", MINUTE + 1).conclusion == "It was told that it fires: arrived on log."
+    assert explain(one, "acme", MINUTE + 1).conclusion == "It was told that it fires; this arrived on log."
     assert explain(one, "acme", MINUTE).conclusion == "Nobody was told: 1 samples, no breach, and nothing was open."
 
 
@@ -113,7 +113,7 @@ def test_a_firing_that_no_channel_took_is_said_to_have_reached_nobody() -> None:
     one = made_before(rule())
     play(course("S"), until=1)
     assert agrees(one, "acme", MINUTE).conclusion == (
-        "It was told that it fires: no channel of the rule was enabled, so it reached nobody."
+        "It was told that it fires; this reached nobody: no channel of the rule was enabled."
     )
 
 

@@ -33,27 +33,54 @@ function element(tag, text, className) {
   return made;
 }
 
-function card(title, value, note) {
+// A link to the form of a new rule on what is shown, for those who may make one. The threshold lies beyond what is seen now,
+// two digits of it; a sum or a count belongs to the window that it is of.
+const WINDOW_MINUTES = { "5m": 5, "15m": 15, "1h": 60, "6h": 360, "24h": 1440 };
+const SUMS = ["sum", "count"];
+function beyond(value, operator) {
+  const wanted = value * (operator === "lt" ? 0.8 : 1.5);
+  return Number(wanted.toPrecision(2));
+}
+
+function ruleLink(of, text, threshold) {
+  const link = element("a", text, "rule");
+  const [metric, statistic, operator = "gt"] = of;
+  const query = new URLSearchParams({ metric, statistic, operator });
+  if (threshold) query.set("threshold", threshold);
+  if (SUMS.includes(statistic)) query.set("window_minutes", WINDOW_MINUTES[choice.elements.window.value]);
+  if (choice.elements.tenant.value) query.set("tenant", choice.elements.tenant.value);
+  link.href = `${document.body.dataset.ruleUrl}?${query}`;
+  return link;
+}
+
+const mayAddRules = "ruleUrl" in document.body.dataset;
+
+function card(title, value, note, of, now) {
   const made = element("div", "", "card");
   made.append(element("h2", title), element("b", value), element("span", note));
+  if (mayAddRules) {
+    const link = ruleLink(of, "+", absent(now) ? null : beyond(now, of[2]));
+    link.title = link.ariaLabel = `Make a rule on ${title}`;
+    made.append(link);
+  }
   return made;
 }
 
 function showCards(s) {
   const { response_time: time, token_usage: tokens, cost, llm_calls: calls } = s;
   document.getElementById("cards").replaceChildren(
-    card("Interactions", number(s.interactions.total), `in ${count(tokens.conversation_count, "conversation", "conversations")}`),
-    card("Response p50", duration(time.p50_ms), `mean ${duration(time.mean_ms)}`),
-    card("Response p95", duration(time.p95_ms), count(time.sample_count, "answer", "answers")),
-    card("Response p99", duration(time.p99_ms), `longest ${duration(time.max_ms)}`),
-    card("Cost", dollars(cost.total_usd), `${dollars(cost.avg_per_conversation_usd, 4)} a conversation, ${number(cost.unpriced_interactions)} unpriced`),
-    card("Tokens", number(tokens.total_tokens), `${number(tokens.prompt_tokens)} in, ${number(tokens.completion_tokens)} out`),
-    card("Handoff rate", percent(s.handoff.handoff_rate), count(s.handoff.total_handoffs, "handoff", "handoffs")),
-    card("Error rate", percent(s.errors.error_rate), count(s.errors.total, "error", "errors")),
-    card("Knowledge hits", percent(s.knowledge_base.hit_rate), `${count(s.knowledge_base.total_searches, "search", "searches")}, similarity ${number(s.knowledge_base.avg_similarity_score, 2)}`),
-    card("Model calls", number(calls.total), `${percent(calls.error_rate)} failed, p95 ${duration(calls.p95_ms)}`),
-    card("Confidence", number(s.confidence.mean, 2), `median ${number(s.confidence.p50, 2)}`),
-    card("Satisfaction", number(s.feedback.mean, 2), count(s.feedback.count, "rating", "ratings")),
+    card("Interactions", number(s.interactions.total), `in ${count(tokens.conversation_count, "conversation", "conversations")}`, ["interactions", "count"], s.interactions.total),
+    card("Response p50", duration(time.p50_ms), `mean ${duration(time.mean_ms)}`, ["response_time", "p50"], time.p50_ms),
+    card("Response p95", duration(time.p95_ms), count(time.sample_count, "answer", "answers"), ["response_time", "p95"], time.p95_ms),
+    card("Response p99", duration(time.p99_ms), `longest ${duration(time.max_ms)}`, ["response_time", "p99"], time.p99_ms),
+    card("Cost", dollars(cost.total_usd), `${dollars(cost.avg_per_conversation_usd, 4)} a conversation, ${number(cost.unpriced_interactions)} unpriced`, ["cost", "sum"], cost.total_usd),
+    card("Tokens", number(tokens.total_tokens), `${number(tokens.prompt_tokens)} in, ${number(tokens.completion_tokens)} out`, ["tokens", "sum"], tokens.total_tokens),
+    card("Handoff rate", percent(s.handoff.handoff_rate), count(s.handoff.total_handoffs, "handoff", "handoffs"), ["handoff_rate", "ratio"], s.handoff.handoff_rate),
+    card("Error rate", percent(s.errors.error_rate), count(s.errors.total, "error", "errors"), ["error_rate", "ratio"], s.errors.error_rate),
+    card("Knowledge hits", percent(s.knowledge_base.hit_rate), `${count(s.knowledge_base.total_searches, "search", "searches")}, similarity ${number(s.knowledge_base.avg_similarity_score, 2)}`, ["knowledge_hit_rate", "ratio", "lt"], s.knowledge_base.hit_rate),
+    card("Model calls", number(calls.total), `${percent(calls.error_rate)} failed, p95 ${duration(calls.p95_ms)}`, ["llm_error_rate", "ratio"], calls.error_rate),
+    card("Confidence", number(s.confidence.mean, 2), `median ${number(s.confidence.p50, 2)}`, ["confidence", "mean", "lt"], s.confidence.mean),
+    card("Satisfaction", number(s.feedback.mean, 2), count(s.feedback.count, "rating", "ratings"), ["feedback", "mean", "lt"], s.feedback.mean),
   );
 }
 
@@ -78,6 +105,13 @@ function showTable(id, headings, rows, empty) {
   const head = line(headings.map((name) => element("th", name.replace("#", ""), name.startsWith("#") ? "figure" : "")));
   const body = rows.length ? [head, ...rows.map(line)] : [line([cell(empty, "empty")])];
   document.getElementById(id).replaceChildren(...body);
+}
+
+// Above everything that is drawn.
+function showChartRule(points) {
+  const highest = Math.max(0, ...points.map((point) => point.p95_ms ?? 0));
+  const link = ruleLink(["response_time", "p95"], "make a rule", highest ? Number((highest * 1.05).toPrecision(2)) : null);
+  document.getElementById("chart-rule").replaceChildren(link);
 }
 
 function showAlerts(data) {
@@ -121,6 +155,7 @@ function show(data) {
   showTenants(data.tenants);
   showCards(s);
   drawChart(document.getElementById("chart"), data.points, s.from, s.to, { duration, clock, count: number });
+  if (mayAddRules) showChartRule(data.points);
   showAlerts(data);
   showBreakdowns(s);
   if (s.complete_until === null) return say("Live. No minute is rolled up yet.", false);

@@ -1,0 +1,253 @@
+"""A rule is tried in its form before it is saved, and begins with what somebody looked at on the dashboard."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime
+from typing import Any
+
+import psycopg
+import pytest
+from django.db import connection
+from django.test import Client
+
+from apps.monitoring.admin import tryout as panel
+from apps.monitoring.alerts import tryout
+from apps.monitoring.core.clock import isoformat, minute_of, to_datetime
+from apps.monitoring.models import Alert, AlertRule, AlertState, AlertTransition, AuditEntry, Notification, RetentionFloor
+from tests.integration.admin.pages import HOME, HOSTILE, page, staff
+from tests.integration.admin.test_rules import form
+from tests.integration.ingest.hot import interaction
+from tests.integration.rollup.stored import roll_up, send
+
+pytestmark = pytest.mark.usefixtures("stores")
+
+NOW = minute_of(datetime.now(UTC).timestamp())
+START = NOW - 60
+NEW = f"{HOME}/alertrule/try/"
+
+
+@pytest.fixture
+def played() -> None:
+    """An hour: acme is slow for ten minutes, and again for two; birch for three; cedar never."""
+    slow = {"acme": {*range(20, 30), 35, 36}, "birch": {40, 41, 42}, "cedar": set()}
+    send(
+        *(
+            interaction(0, tenant, START + offset, processing_time_ms=9_000.0 if offset in own else 1_000.0 + offset)
+            for tenant, own in slow.items()
+            for offset in range(55)
+        )
+    )
+    roll_up(NOW * 60.0)
+
+
+@pytest.fixture
+def ops(stores: None) -> Client:
+    return staff("add_alertrule", "change_alertrule", "view_alertrule")
+
+
+def values(**more: Any) -> dict[str, Any]:
+    """The form as it stands, and what is asked of the panel."""
+    given = {"threshold": "5000", "window_minutes": "1", "min_samples": "1", "for_minutes": "0", "cooldown_minutes": "15"}
+    return {**form(**{**given, **more}), "try_range": more.pop("try_range", "24h"), "try_tenant": more.pop("try_tenant", "")}
+
+
+def written() -> list[int]:
+    models = (AlertRule, Alert, AlertState, AlertTransition, Notification, AuditEntry)
+    return [model.objects.count() for model in models]
+
+
+def test_what_the_unsaved_rule_would_have_done_is_said_and_drawn_and_nothing_is_written(played: None, ops: Client) -> None:
+    before = written()
+    body = ops.post(NEW, values(name="", recovery_threshold="3000")).json()
+    assert body["summary"] == "would have fired 3 times, 15 minutes, 1 flap"
+    assert [(one["tenant"], one["fired"], one["firing_minutes"]) for one in body["worst"]] == [("acme", 2, 12), ("birch", 1, 3)]
+    assert (body["tenants_tried"], body["tenants"], body["is_cut"], body["unit"]) == (3, 3, False, "ms")
+    chart = body["chart"]
+    assert (chart["tenant"], chart["threshold"], chart["recovery_threshold"], chart["step_seconds"]) == (
+        "acme",
+        5_000,
+        3_000,
+        60,
+    )
+    assert body["from"] == isoformat(START)  # there is nothing before it
+    assert chart["greatest"][18:22] == [pytest.approx(v, rel=0.01) for v in (1_018, 1_019, 9_000, 9_000)]
+    assert chart["episodes"] == [
+        {"from": isoformat(START + first), "to": isoformat(START + last)} for first, last in ((20, 30), (35, 37))
+    ]
+    assert written() == before
+
+
+def test_one_tenant_is_drawn_by_itself_and_who_never_fires_is_drawn_too(played: None, ops: Client) -> None:
+    body = ops.post(NEW, values(try_tenant="birch")).json()
+    assert (body["tenants"], body["fired"], body["chart"]["tenant"]) == (1, 1, "birch")
+    body = ops.post(NEW, values(threshold="10000")).json()
+    assert (body["summary"], body["worst"], body["chart"]["tenant"]) == ("would not have fired", [], "acme")
+    body = ops.post(NEW, values(min_samples="99")).json()
+    assert (body["summary"], body["chart"]) == ("would not have fired", None)
+    body = ops.post(NEW, values(scope="global")).json()
+    assert (body["is_each"], body["chart"]["tenant"]) == (False, None)
+
+
+def test_a_saved_rule_is_tried_with_what_its_form_says_now_and_stays_as_it_is(played: None, ops: Client) -> None:
+    rule = AlertRule(name="mine", metric="response_time", statistic="max", operator="gt", threshold=1e9)
+    rule.save()
+    body = ops.post(f"{HOME}/alertrule/{rule.pk}/try/", values(name="mine")).json()
+    assert body["fired"] == 3
+    rule.refresh_from_db()
+    assert (rule.threshold, rule.statistic) == (1e9, "max")
+
+
+def test_a_threshold_is_suggested_that_fires_as_often_as_wished(played: None, ops: Client) -> None:
+    # An hour of data shows what comes about 168 times a week.
+    body = ops.post(NEW, values(try_per_week="200")).json()
+    assert (body["threshold"], body["fired"]) == (9000, 0) or body["threshold"] < 9_000
+    again = ops.post(NEW, values(threshold=str(body["threshold"]))).json()
+    assert again["fired"] == body["fired"]
+    assert "too few" in ops.post(NEW, values(try_per_week="200", min_samples="9")).json()["reason"]
+
+
+@pytest.mark.parametrize(
+    ("field", "value", "says"),
+    [
+        ("metric", "no_such_metric", "there is no metric"),
+        ("threshold", "", "This field is required."),
+        ("recovery_threshold", "9000", "lies on the breaching side"),
+        ("statistic", "ratio", "not ratio"),
+        ("label_filter", "{", "valid JSON"),
+        ("try_range", "99d", "valid choice"),
+        ("try_per_week", "-1", "greater than or equal"),
+    ],
+)
+def test_what_is_wrong_is_said_by_field(ops: Client, field: str, value: str, says: str) -> None:
+    answer = ops.post(NEW, {**values(), field: value})
+    assert answer.status_code == 400
+    # A missing name is no obstacle: it was not asked to be saved.
+    assert set(answer.json()["errors"]) == {field}
+    assert says in answer.json()["errors"][field][0]
+
+
+def test_a_range_without_minutes_and_a_tenant_that_is_none_are_told_of(ops: Client) -> None:
+    assert "no minute is rolled up yet" in ops.post(NEW, values()).json()["error"]
+    roll_up(NOW * 60.0)
+    answer = ops.post(NEW, values(try_tenant="nobody"))
+    assert (answer.status_code, answer.json()["error"]) == (400, "nothing was ever recorded for tenant 'nobody'.")
+
+
+def test_it_begins_where_minutes_are_kept(played: None, ops: Client) -> None:
+    RetentionFloor.objects.create(resolution=1, ts=to_datetime(START + 25), moved_at=datetime.now(UTC))
+    assert ops.post(NEW, values(window_minutes="3")).json()["from"] == isoformat(START + 27)
+
+
+def test_only_who_may_save_a_rule_may_try_one_and_only_with_the_token_of_the_form(played: None, ops: Client) -> None:
+    rule = AlertRule(name="mine", metric="response_time", statistic="max", operator="gt", threshold=1)
+    rule.save()
+    from django.contrib.auth.models import User
+
+    viewer = User.objects.create_user("viewer", is_staff=True)
+    strict = Client(enforce_csrf_checks=True)
+    strict.force_login(User.objects.get(username="clerk"))
+    assert strict.post(NEW, values()).status_code == 403
+    assert ops.get(NEW).status_code == 405
+    ops.force_login(viewer)
+    for address in (NEW, f"{HOME}/alertrule/{rule.pk}/try/"):
+        assert ops.post(address, values()).status_code == 403
+
+
+def test_the_time_that_one_trial_takes_is_bounded_and_what_was_left_out_is_said(played: None) -> None:
+    rule = AlertRule(
+        name="x", metric="response_time", statistic="max", operator="gt", threshold=5_000, window_minutes=1, min_samples=1
+    )
+    Alert.objects.create(
+        rule_name="any",
+        tenant="cedar",
+        severity="error",
+        since=to_datetime(NOW - 9),
+        fired_at=to_datetime(NOW - 9),
+        threshold=1,
+    )
+    over = tryout.lately(rule.definition(), 24, datetime.now(UTC))
+
+    def clock(ticks: Iterator[float]) -> Callable[[], float]:
+        return lambda: next(ticks)
+
+    tryout._CELLS, kept = 1, tryout._CELLS
+    try:
+        found = tryout.as_json(tryout.backtest(rule.definition(), over, None, clock(iter([0.0, 1.0, 2.0, 9.0]))), None)
+        assert (found["tenants_tried"], found["tenants"], found["is_cut"]) == (2, 3, True)
+        # First who has had alerts, then by name.
+        assert [one["tenant"] for one in found["worst"]] == ["acme"]
+        with pytest.raises(tryout.RangeError, match="there was time for 1 of 3 tenants: choose one tenant or a shorter range"):
+            tryout.threshold(rule.definition(), over, None, 200, clock(iter([0.0, 1.0, 9.0])))
+    finally:
+        tryout._CELLS = kept
+
+
+def test_one_rule_is_tried_at_a_time_and_a_slow_database_is_not_waited_for(
+    played: None, ops: Client, postgres_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    address = connection.get_connection_params()
+    known = {name: address[name] for name in ("host", "port", "user", "password", "dbname") if name in address}
+    with psycopg.connect(**known) as other:
+        other.execute("SELECT pg_advisory_xact_lock(%s, 0)", [tryout._LOCK])
+        answer = ops.post(NEW, values())
+        assert (answer.status_code, "another rule is being tried" in answer.json()["error"]) == (503, True)
+    with psycopg.connect(**known) as other:
+        other.execute("LOCK TABLE monitoring_metricsnapshot IN ACCESS EXCLUSIVE MODE")
+        monkeypatch.setattr(tryout, "SECONDS_AT_MOST", 0.3)
+        answer = ops.post(NEW, values())
+        assert (answer.status_code, "The database took longer" in answer.json().get("error", "")) == (503, True)
+    monkeypatch.undo()
+    assert ops.post(NEW, values()).status_code == 200
+
+
+def test_the_panel_is_on_the_form_of_whoever_may_save_it(ops: Client) -> None:
+    for value in panel.RANGES:
+        assert f'<option value="{value}">' in page(ops, "alertrule/add/")
+    rule = AlertRule(name="mine", metric="response_time", statistic="max", operator="gt", threshold=1)
+    rule.save()
+    assert f'data-url="{HOME}/alertrule/{rule.pk}/try/"' in page(ops, f"alertrule/{rule.pk}/change/")
+    assert "needs JavaScript" in page(ops, "alertrule/add/")
+
+
+def test_the_form_begins_with_what_the_address_says(played: None, ops: Client) -> None:
+    asked = "metric=response_time&statistic=p95&operator=gt&threshold=2500&tenant=acme&window_minutes=15"
+    begun = ops.get(f"{HOME}/alertrule/add/?{asked}").context["adminform"].form.initial
+    assert begun == {
+        "metric": "response_time", "statistic": "p95", "operator": "gt", "threshold": 2500.0, "tenant": "acme",
+        "window_minutes": 15, "scope": "one_tenant", "name": "response-time-p95-acme",
+    }  # fmt: skip
+    answer = ops.post(f"{HOME}/alertrule/add/", form(**begun))
+    assert answer.status_code == 302
+    again = ops.get(f"{HOME}/alertrule/add/?{asked}").context["adminform"].form.initial
+    assert again["name"] == "response-time-p95-acme-2"
+    ratio = ops.get(f"{HOME}/alertrule/add/?metric=handoff_rate").context["adminform"].form.initial
+    assert ratio == {"metric": "handoff_rate", "statistic": "ratio", "operator": "gt", "name": "handoff-rate"}
+
+
+@pytest.mark.parametrize(
+    ("asked", "left_out"),
+    [
+        ("metric=nonsense&statistic=p95", "metric"),
+        ("metric=cost&statistic=p95", "statistic"),
+        ("metric=cost&statistic=sum&threshold=nan", "threshold"),
+        ("metric=cost&statistic=sum&threshold=much", "threshold"),
+        ("metric=cost&statistic=sum&window_minutes=0", "window_minutes"),
+        ("metric=cost&statistic=sum&operator=nearly", "operator"),
+        (f"metric=cost&statistic=sum&tenant={HOSTILE}", "tenant"),
+    ],
+)
+def test_what_an_address_has_that_no_rule_can_have_is_not_taken_over(ops: Client, asked: str, left_out: str) -> None:
+    answer = ops.get(f"{HOME}/alertrule/add/?{asked}")
+    assert left_out not in answer.context["adminform"].form.initial
+    assert "Not taken over: " in answer.content.decode()
+    assert HOSTILE not in answer.content.decode()
+
+
+def test_the_dashboard_offers_rules_to_those_who_may_make_them(ops: Client) -> None:
+    assert f'data-rule-url="{HOME}/alertrule/add/"' in ops.get("/dashboard/").content.decode()
+    from django.contrib.auth.models import User
+
+    viewer = User.objects.create_user("viewer", is_staff=True)
+    ops.force_login(viewer)
+    assert "data-rule-url" not in ops.get("/dashboard/").content.decode()
