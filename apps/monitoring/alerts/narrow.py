@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping
 from dataclasses import replace
 
-from apps.monitoring.query.minutes import Stored
 from apps.monitoring.alerts.sweep import Database, Source
 from apps.monitoring.core.rules import Rule, Scope
+from apps.monitoring.query.minutes import Stored
 
 
 class OfTenants:

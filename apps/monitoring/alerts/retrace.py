@@ -63,7 +63,8 @@ class Retrace:
             rule = version.rule.definition()
             for minute, measured, expected in _seen(rule, self._tenant, start, end):
                 before = self._course.state
-                acknowledged = any(first <= minute < after for first, after in self._taken_on)
+                taken = (first for first, after in self._taken_on if first <= minute < after)
+                acknowledged = next((at(self._versions, first).rule.severity for first in taken), "")
                 seen, held = last if minute == self._minute else measured, self.hold(version, minute)
                 moment = Moment(minute, rule, version.rule.enabled, seen, expected, held, acknowledged)
                 judged = self._course.judge(moment, self.lines.get(minute, []))

@@ -44,7 +44,10 @@ class Past:
 
 @dataclass(frozen=True, slots=True)
 class Moment:
-    """What a minute was judged with. ``expected``: even without samples; ``hold``: why nobody may have been told."""
+    """What a minute was judged with. ``expected``: even without samples; ``hold``: why nobody may have been told.
+
+    ``acknowledged``: the severity at which somebody had taken the alert on; empty when nobody had.
+    """
 
     minute: int
     rule: Rule
@@ -52,7 +55,7 @@ class Moment:
     seen: Measured
     expected: bool
     hold: str | None
-    acknowledged: bool
+    acknowledged: str
 
 
 def after(state: State, line: Past) -> State:
@@ -65,12 +68,14 @@ def after(state: State, line: Past) -> State:
             status=line.state if going else Status.INACTIVE,
             since=since if going else None,
             recovering_since=None,
-            acknowledged=False,
+            announced=False,
+            owed=state.owed or (line.state is Status.RESOLVED and state.announced and not line.notified),
+            acknowledged="",
         )
     if not line.notified:
         return state
     if line.state is Status.RESOLVED:
-        return replace(state, announced=False)
+        return state if line.changed else replace(state, owed=False)
     return replace(state, announced=True, notified_at=line.minute)
 
 
@@ -102,7 +107,7 @@ class Course:
         Where no way of judging gives these lines it goes on from what the history says.
         """
         if moment.acknowledged and self.state.status is Status.FIRING:
-            self.state = replace(self.state, acknowledged=True)
+            self.state = replace(self.state, acknowledged=moment.acknowledged)
         held = [moment.hold, *(line.hold for line in lines), None, UNKNOWN]
         ways = [self._judge(moment, hold) for hold in dict.fromkeys(held)]
         likeness = [_likeness(way, lines) for way in ways]
@@ -128,7 +133,7 @@ class Course:
         own = {} if self.state == NEW else {self._tenant: self.state}
         if not moment.enabled:
             return next(iter(end_all(own, DISABLED, held)), None)
-        going = self.state.announced or self.state.status is not Status.INACTIVE
+        going = self.state.owed or self.state.status is not Status.INACTIVE
         if going and self._subject not in {None, subject(moment.rule)}:
             return next(iter(end_all(own, ANOTHER, held)), None)
         measured = {self._tenant: moment.seen} if moment.seen.samples else {}
