@@ -279,3 +279,31 @@ def test_the_disk_use_is_that_of_the_partitions_and_what_is_overdue_is_told(sett
     assert day(30) not in {partition.name[-8:] for partition in minutes.overdue(NOW)}
     settings.MONITORING_RETENTION_MINUTE_DAYS = 10
     assert day(30) in {partition.name[-8:] for partition in disk.usage(NOW)[0].overdue(NOW)}
+
+
+def test_a_partition_is_made_while_writers_have_a_transaction_open_and_nobody_waits() -> None:
+    send(interaction(1, "acme", ago(0.1)))
+    roll_up(LATER)
+    far = NOW - timedelta(days=400)
+    url = environment_of_tests()["DATABASE_URL"]
+    row = "INSERT INTO monitoring_metricsnapshot (ts, count, series_id, resolution, part) VALUES (%s, 1, %s, 1, 0)"
+    with psycopg.connect(url) as writer, psycopg.connect(url) as other:
+        writer.execute(row, [to_datetime(ago(0.1)), 1_000_001])  # a live write, not committed yet
+        other.execute("SET lock_timeout = '2s'")
+        with connection.cursor() as cursor:
+            cursor.execute("SET lock_timeout = '2s'")
+            try:
+                for resolution in Resolution:
+                    partitions.ensure(resolution, far)
+                    other.execute(row, [to_datetime(ago(0.1)), 1_000_002 + resolution])  # whoever comes after does not queue
+            finally:
+                cursor.execute("RESET lock_timeout")
+        writer.execute(row, [far, 1_000_003])
+        writer.commit()
+        other.commit()
+    assert {partitions.bounds(resolution, far)[0] for resolution in Resolution} <= {
+        partition.name for resolution in Resolution for partition in partitions.existing(resolution) if partition.attached
+    }
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT count(*) FROM monitoring_metricsnapshot WHERE series_id > 1000000")
+        assert cursor.fetchone() == (2 + len(Resolution),)
