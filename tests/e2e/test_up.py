@@ -146,7 +146,7 @@ def take_it_on(page: Page, up: Up) -> None:
 def read_why(page: Page, address: str) -> None:
     """In the admin, from the alert to its explanation."""
     page.goto(f"{address}/admin/monitoring/alert/?rule_name={OWN}")
-    page.locator("#result_list th a").click()
+    page.locator("#result_list tbody th a").click()
     expect(page.locator("body")).to_contain_text("on my way")
     page.get_by_role("link", name="Explain", exact=True).click()
     expect(page.locator(".conclusion")).to_contain_text("It was told that it fires; this arrived on ")
