@@ -84,7 +84,7 @@ def blocks(section: str, language: str = "python") -> list[str]:
     return re.findall(rf"```{language}\n(.*?)```", text, re.DOTALL)
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")  # tests that commit are run later than the others
 def python(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A virtual environment with the package installed from a wheel; what it depends on is borrowed from this one."""
     folder = tmp_path_factory.mktemp("installed")
@@ -169,7 +169,7 @@ def lines(project: Path) -> list[dict[str, Any]]:
     return [json.loads(line) for line in said if line.startswith("{")]
 
 
-GUNICORN = ("gunicorn", "shop.wsgi", "--bind", "127.0.0.1:{port}", "--workers", "2")
+GUNICORN = ("gunicorn", "shop.wsgi", "--bind", "127.0.0.1:{port}")
 UVICORN = ("uvicorn", "shop.asgi:application", "--port", "{port}")
 
 
