@@ -18,7 +18,7 @@ class Mailbox:
     def __init__(self) -> None:
         self.port = free_port()
         self.refusals: dict[str, str] = {}
-        """The reply at a stage (RCPT, DATA) that refuses."""
+        """The reply at a stage (RCPT, RCPT and an address, DATA) that refuses."""
         self._arrivals = Arrivals()
         self._server: Controller | None = None
 

@@ -52,11 +52,14 @@ def refused(channel_id: int, reason: str, now: datetime) -> None:
     channel.filter(failing_since=None).update(failing_since=now)
 
 
-def worked(channel_id: int, now: datetime) -> None:
-    """Note a delivery. If it was the probe of an open circuit, everything that failed before is due at once."""
+def worked(channel_id: int, now: datetime, warning: str = "") -> None:
+    """Note a delivery, and what ops should know of it.
+
+    If it was the probe of an open circuit, everything that failed before is due at once.
+    """
     channel = Channel.objects.filter(pk=channel_id)
     failures = channel.values_list("failures", flat=True).first() or 0
-    channel.update(last_success_at=now, failing_since=None, last_error="", failures=0, paused_until=None)
+    channel.update(last_success_at=now, failing_since=None, last_error=warning, failures=0, paused_until=None)
     if is_open(failures):
         _release(channel_id, now)
 

@@ -15,7 +15,6 @@ import traceback
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from types import MappingProxyType
 from typing import Any, Final
 
 from django.db import transaction
@@ -26,7 +25,7 @@ from apps.monitoring.ingest import recorder
 from apps.monitoring.models import Channel, Notification
 from apps.monitoring.models.encrypted import SecretUnreadableError
 from apps.monitoring.notify import channels, circuit, fallback, outbox
-from apps.monitoring.notify.channels.outcome import Delivered, Outcome, Rejected, Retry
+from apps.monitoring.notify.channels.outcome import NO_RECEIPT, Delivered, Outcome, Partly, Rejected, Retry
 from apps.monitoring.notify.message import Message
 from apps.monitoring.notify.thread import threads_of
 
@@ -41,8 +40,6 @@ _FIRST_DELAY: Final = 5.0
 _LONGEST_DELAY: Final = 3_600.0
 _BUDGET_SECONDS: Final = 120.0
 """One run ends after this, so that a busy channel does not keep a worker; what is left is asked for again."""
-
-_NO_RECEIPT: Final[Mapping[str, Any]] = MappingProxyType({})
 
 Clock = Callable[[], datetime]
 
@@ -87,6 +84,7 @@ def _due(now: datetime) -> QuerySet[Notification]:
         | Q(rule=None, alert_ids__overlap=OuterRef("alert_ids")),  # of a rule that was deleted
         channel=OuterRef("channel"),
         status=Notification.Status.PENDING,
+        receipt={},  # what some have already holds up nothing for them
         created_at__lt=OuterRef("created_at"),
     )
     free = Q(leased_until__isnull=True) | Q(leased_until__lt=now)
@@ -135,7 +133,7 @@ def _send(row: Notification) -> Outcome:
     try:
         channel = row.channel
         handler = channels.get(channel.kind)
-        return handler.deliver(Message.from_payload(row.payload), channel.config, channel.secrets, threads_of(row))
+        return handler.deliver(Message.from_payload(row.payload), channel.config, channel.secrets, threads_of(row), row.receipt)
     except (channels.UnknownChannelError, SecretUnreadableError) as error:
         return Retry(str(error))  # a person mends these; what waits goes out then
     except Exception as error:
@@ -147,10 +145,10 @@ def _send(row: Notification) -> Outcome:
 def _record(row: Notification, outcome: Outcome, now: datetime, report: Report) -> float | None:
     """Store how the attempt ended; returns the seconds to the next one when there is one."""
     match outcome:
-        case Delivered(receipt):
+        case Delivered(receipt, warning):
             with transaction.atomic():
-                _finish(row, Notification.Status.DELIVERED, "", now, receipt)
-                circuit.worked(row.channel_id, now)
+                _finish(row, Notification.Status.DELIVERED, warning, now, receipt)
+                circuit.worked(row.channel_id, now, warning)
                 fallback.end_there_too(row)
             recorder.note("notifications_delivered")
             report.delivered += 1
@@ -158,9 +156,11 @@ def _record(row: Notification, outcome: Outcome, now: datetime, report: Report) 
         case Rejected(reason):
             _give_up(row, reason, now, report)
             return None
+        case Partly(reason, receipt):
+            _go_on(row, reason, receipt, now, report)
+            return None
         case Retry(reason, after):
-            started = row.first_attempt_at or now
-            if now - started >= GIVE_UP:
+            if _is_too_old(row, now):
                 _give_up(row, f"given up after 24 hours: {reason}", now, report)
                 return None
             wait = delay(row.attempts, after)
@@ -168,6 +168,25 @@ def _record(row: Notification, outcome: Outcome, now: datetime, report: Report) 
             recorder.note("notifications_retried")
             report.failed += 1
             return max(wait, circuit.failed(row.channel_id, reason, now, after))
+
+
+def _go_on(row: Notification, reason: str, receipt: Mapping[str, Any], now: datetime, report: Report) -> None:
+    """The channel works, and some have the notification: it goes on by itself and holds nothing else up."""
+    _mine(row).update(receipt=dict(receipt))
+    if _is_too_old(row, now):
+        _give_up(row, f"given up after 24 hours: {reason}", now, report)
+        return
+    circuit.worked(row.channel_id, now, reason)
+    wait = delay(row.attempts, None)
+    _mine(row).update(last_error=reason, leased_until=None, next_attempt_at=now + timedelta(seconds=wait))
+    recorder.note("notifications_retried")
+    report.failed += 1
+    if wait < SWEEP:
+        outbox.ask(row.channel_id, after=wait)
+
+
+def _is_too_old(row: Notification, now: datetime) -> bool:
+    return now - (row.first_attempt_at or now) >= GIVE_UP
 
 
 def delay(attempts: int, after: float | None) -> float:
@@ -185,13 +204,13 @@ def _give_up(row: Notification, reason: str, now: datetime, report: Report) -> N
     report.dead += 1
 
 
-def _finish(row: Notification, status: str, error: str, now: datetime, receipt: Mapping[str, Any] = _NO_RECEIPT) -> None:
+def _finish(row: Notification, status: str, error: str, now: datetime, receipt: Mapping[str, Any] = NO_RECEIPT) -> None:
     delivered = status == Notification.Status.DELIVERED
     # A run whose lease ran out may not bury what another has delivered since; what is delivered is delivered.
     mine = Notification.objects.filter(pk=row.pk) if delivered else _mine(row)
-    mine.update(
-        status=status, last_error=error, leased_until=None, delivered_at=now if delivered else None, receipt=dict(receipt)
-    )
+    # What was given up keeps who has it: sent again it goes to the others.
+    kept = {"delivered_at": now, "receipt": dict(receipt)} if delivered else {}
+    mine.update(status=status, last_error=error, leased_until=None, **kept)
 
 
 def _mine(row: Notification) -> QuerySet[Notification]:

@@ -90,7 +90,7 @@ class Message:
 
     def body(self) -> str:
         """Plain text: why it is sent, and where to look."""
-        lines = [self.text, ""]
+        lines = [self.text, "", f"{self.rule.name} ({self.rule.severity}): {condition(self.rule)}; minute {self.minute}"]
         lines += [_line(alert) for alert in self.alerts]
         if self.count > len(self.alerts):
             lines.append(f"  … and {self.count - len(self.alerts)} more")

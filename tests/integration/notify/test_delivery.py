@@ -16,7 +16,7 @@ from apps.monitoring.core.lifecycle import Notice
 from apps.monitoring.ingest import recorder
 from apps.monitoring.models import Channel, Notification
 from apps.monitoring.notify import channels, delivery, outbox
-from apps.monitoring.notify.channels.outcome import Outcome, Rejected
+from apps.monitoring.notify.channels.outcome import NO_RECEIPT, Outcome, Rejected
 from apps.monitoring.notify.delivery import Report, deliver_channel, due_channels
 from apps.monitoring.notify.message import Message
 from apps.monitoring.notify.thread import Thread
@@ -239,7 +239,12 @@ class Raising:
         return []
 
     def deliver(
-        self, message: Message, config: Mapping[str, Any], secrets: Mapping[str, Any], threads: Sequence[Thread] = ()
+        self,
+        message: Message,
+        config: Mapping[str, Any],
+        secrets: Mapping[str, Any],
+        threads: Sequence[Thread] = (),
+        receipt: Mapping[str, Any] = NO_RECEIPT,
     ) -> Outcome:
         raise LookupError(secrets["token"])
 

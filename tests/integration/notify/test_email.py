@@ -10,11 +10,17 @@ from collections.abc import Sequence
 import pytest
 from pytest_django import Settings
 
+from apps.monitoring.core.lifecycle import Notice
+from apps.monitoring.models import Channel, Notification
+from apps.monitoring.notify import outbox
 from apps.monitoring.notify.channels.email import server
 from apps.monitoring.notify.channels.email.channel import EmailChannel
-from apps.monitoring.notify.channels.outcome import Delivered, Outcome, Rejected, Retry
+from apps.monitoring.notify.channels.outcome import Delivered, Outcome, Partly, Rejected, Retry
+from apps.monitoring.notify.delivery import deliver_channel
 from apps.monitoring.notify.message import Message
 from apps.monitoring.notify.thread import Thread
+from tests.integration.notify.conftest import Clock, Told, fresh
+from tests.integration.notify.rows import MINUTE
 from tests.sinks.example import alert, message, thread
 from tests.sinks.mailbox import Mailbox
 
@@ -118,6 +124,80 @@ class TestTheServer:
         outcome = EmailChannel().deliver(message(), CONFIG, {"url": url})  # this server offers no login
         assert isinstance(outcome, Retry)
         assert "a-secret-password" not in repr(outcome)
+
+
+class TestOneOfTheRecipients:
+    @pytest.fixture
+    def channel(self, db: None, mailbox: Mailbox) -> Channel:
+        return Channel.objects.create(name="mail", kind="email", config=CONFIG, secrets={"url": mailbox.url})
+
+    def recipients(self, mailbox: Mailbox) -> list[list[str]]:
+        return [mail.body["to"] for mail in mailbox.arrivals()]
+
+    def test_that_is_refused_for_now_gets_it_later_and_the_other_once(
+        self, mailbox: Mailbox, channel: Channel, told: Told, clock: Clock
+    ) -> None:
+        mailbox.refusals["RCPT duty@example.com"] = "451 greylisted, come back later"
+        row = told(channel)
+        clock.passes(seconds=1)
+        assert deliver_channel(channel.pk, clock).failed == 1
+        waiting = fresh(row)
+        assert (waiting.status, waiting.last_error) == (
+            "pending",
+            "the mail server refused for now: duty@example.com (451)",
+        )
+        assert Channel.objects.get().failures == 0
+        mailbox.refusals.clear()
+        clock.passes(seconds=10)
+        assert deliver_channel(channel.pk, clock).delivered == 1
+        assert self.recipients(mailbox) == [["ops@example.com"], ["duty@example.com"]]
+        first, second = (mail.headers["message-id"] for mail in mailbox.arrivals())
+        assert first == second
+        assert (fresh(row).status, Channel.objects.get().last_error) == ("delivered", "")
+
+    def test_that_is_refused_for_good_is_named_where_ops_look(
+        self, mailbox: Mailbox, channel: Channel, told: Told, clock: Clock
+    ) -> None:
+        mailbox.refusals["RCPT duty@example.com"] = "550 nobody of that name"
+        row = told(channel)
+        clock.passes(seconds=1)
+        assert deliver_channel(channel.pk, clock).delivered == 1
+        said = "the mail server refused for good: duty@example.com (550); the others have it"
+        assert (fresh(row).status, fresh(row).last_error, Channel.objects.get().last_error) == ("delivered", said, said)
+        assert self.recipients(mailbox) == [["ops@example.com"]]
+
+    def test_that_is_refused_holds_back_nothing_for_the_other(
+        self, mailbox: Mailbox, channel: Channel, told: Told, clock: Clock
+    ) -> None:
+        mailbox.refusals["RCPT duty@example.com"] = "452 mailbox full"
+        told(channel)
+        told(channel, notice=Notice.RESOLVED, minute=MINUTE + 1)
+        clock.passes(seconds=1)
+        deliver_channel(channel.pk, clock)
+        titles = [(mail.title.split()[2], mail.body["to"]) for mail in mailbox.arrivals()]
+        assert titles == [("firing", ["ops@example.com"]), ("resolved", ["ops@example.com"])]
+
+    def test_that_never_takes_it_is_given_up_after_a_day_and_alone_gets_what_is_sent_again(
+        self, mailbox: Mailbox, channel: Channel, told: Told, clock: Clock
+    ) -> None:
+        mailbox.refusals["RCPT duty@example.com"] = "452 mailbox full"
+        row = told(channel)
+        clock.passes(seconds=1)
+        deliver_channel(channel.pk, clock)
+        clock.passes(hours=25)
+        assert deliver_channel(channel.pk, clock).dead == 1
+        assert fresh(row).last_error.startswith("given up after 24 hours: the mail server refused for now")
+        mailbox.refusals.clear()
+        assert outbox.resend(Notification.objects.all()) == 1
+        assert deliver_channel(channel.pk, clock).delivered == 1
+        assert self.recipients(mailbox) == [["ops@example.com"], ["duty@example.com"]]
+
+    def test_may_have_a_name_that_is_not_ascii(self, mailbox: Mailbox) -> None:
+        config = CONFIG | {"to": ["ops@example.com", "duty@b\u00fccher.example"]}
+        mailbox.refusals["RCPT duty@xn--bcher-kva.example"] = "451 later"
+        outcome = EmailChannel().deliver(message(), config, {"url": mailbox.url})
+        assert isinstance(outcome, Partly)
+        assert outcome.receipt["taken"] == ["ops@example.com"]
 
 
 class TestTheConfiguration:

@@ -66,6 +66,10 @@ class TestBody:
         assert "  airline: 0.25 > 0.1 (40 samples, since 2026-01-05T00:03:00Z)" in body
         assert "runbook: https://runbooks.example/errors" in body
 
+    def test_it_says_the_condition_whatever_the_template_says(self) -> None:
+        body = message(text="Wake up!").body()
+        assert "error-rate-5m (critical): error_rate > 0.1 share over 5 minutes; minute 2026-01-05T00:07:00Z" in body
+
     def test_it_says_how_many_it_does_not_name(self) -> None:
         assert "… and 13 more" in message(count=23, alerts=[alert(f"tenant-{n}") for n in range(10)]).body()
 

@@ -13,7 +13,7 @@ from aiosmtpd.controller import Controller
 from apps.monitoring.demo.sink.arrivals import Arrival, Arrivals
 
 Refuse = Callable[[str], str | None]
-"""Asked at RCPT and at DATA; the reply that refuses, such as "550 nobody of that name", or None."""
+"""Asked at RCPT, at RCPT with the address, and at DATA; the reply that refuses, such as "550 nobody of that name", or None."""
 
 
 class _Handler:
@@ -23,7 +23,7 @@ class _Handler:
 
     async def handle_RCPT(self, *arguments: Any) -> str:  # noqa: N802 - aiosmtpd's name
         _server, _session, envelope, address, _options = arguments
-        refusal = self._refuse("RCPT") if self._refuse is not None else None
+        refusal = self._refuse("RCPT") or self._refuse(f"RCPT {address}") if self._refuse is not None else None
         if refusal is None:
             envelope.rcpt_tos.append(address)
         return refusal or "250 taken"

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any, Protocol
 
-from apps.monitoring.notify.channels.outcome import Outcome
+from apps.monitoring.notify.channels.outcome import NO_RECEIPT, Outcome
 from apps.monitoring.notify.message import Message
 from apps.monitoring.notify.thread import Thread
 
@@ -32,5 +32,9 @@ class ChannelHandler(Protocol):
         config: Mapping[str, Any],
         secrets: Mapping[str, Any],
         threads: Sequence[Thread] = (),
+        receipt: Mapping[str, Any] = NO_RECEIPT,
     ) -> Outcome:
-        """Make one attempt, within 45 seconds. ``threads`` is what the message goes on with, oldest first."""
+        """Make one attempt, within 45 seconds. ``threads`` is what the message goes on with, oldest first.
+
+        ``receipt`` is what an attempt that reached some of the receivers has left.
+        """

@@ -4,14 +4,27 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from types import MappingProxyType
+from typing import Any, Final
 
 
 @dataclass(frozen=True, slots=True)
 class Delivered:
-    """The receiver has it. ``receipt`` is what the receiver calls it, for JSON: later notices of the same alerts get it."""
+    """The receiver has it. ``receipt`` is what the receiver calls it, for JSON: later notices of the same alerts get it.
+
+    ``warning`` is what ops should know all the same; it stands where the last error does.
+    """
 
     receipt: Mapping[str, Any] = field(default_factory=dict)
+    warning: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Partly:
+    """Some of the receivers have it, the others are tried again. The next attempt gets ``receipt``, which says who has it."""
+
+    reason: str
+    receipt: Mapping[str, Any]
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,4 +42,6 @@ class Rejected:
     reason: str
 
 
-Outcome = Delivered | Retry | Rejected
+Outcome = Delivered | Partly | Retry | Rejected
+
+NO_RECEIPT: Final[Mapping[str, Any]] = MappingProxyType({})

@@ -18,7 +18,7 @@ from typing import Any, Final
 from django.conf import settings
 from django.utils.module_loading import import_string
 
-from apps.monitoring.notify.channels.outcome import Delivered, Outcome, Rejected, Retry
+from apps.monitoring.notify.channels.outcome import NO_RECEIPT, Delivered, Outcome, Rejected, Retry
 from apps.monitoring.notify.message import Message, printable
 from apps.monitoring.notify.thread import Thread
 
@@ -63,6 +63,7 @@ class CustomChannel:
         config: Mapping[str, Any],
         secrets: Mapping[str, Any],
         threads: Sequence[Thread] = (),  # noqa: ARG002
+        receipt: Mapping[str, Any] = NO_RECEIPT,  # noqa: ARG002
     ) -> Outcome:
         """Run the function once."""
         path = str(config.get("path") or "")

@@ -19,8 +19,9 @@ from django.template.loader import render_to_string
 from apps.monitoring.core.rules import condition
 from apps.monitoring.notify.channels.address import ForbiddenAddressError, UnresolvedError, judged
 from apps.monitoring.notify.channels.email import server
+from apps.monitoring.notify.channels.email.recipients import Recipients
 from apps.monitoring.notify.channels.email.server import Deadline, Server
-from apps.monitoring.notify.channels.outcome import Delivered, Outcome, Rejected, Retry
+from apps.monitoring.notify.channels.outcome import NO_RECEIPT, Outcome, Rejected, Retry
 from apps.monitoring.notify.message import Message, printable
 from apps.monitoring.notify.thread import Thread
 
@@ -62,11 +63,19 @@ class EmailChannel:
         config: Mapping[str, Any],
         secrets: Mapping[str, Any],
         threads: Sequence[Thread] = (),
+        receipt: Mapping[str, Any] = NO_RECEIPT,
     ) -> Outcome:
-        """Hand it to the mail server. 5xx answers are final, everything else is tried again (RFC 5321, 4.2.1)."""
+        """Hand it to the mail server. 5xx answers are final, everything else is tried again (RFC 5321, 4.2.1).
+
+        That is true of each recipient: whom the server took it for does not get it again.
+        """
         problems = self.problems(config, secrets)
         if problems:
             return Rejected("; ".join(problems))
+        before = Recipients.of(receipt)
+        to = [address for address in config["to"] if address not in before]
+        if not to:
+            return before.outcome({})
         with Deadline(server.TOTAL_SECONDS) as deadline:
             try:
                 connection = _connection(secrets.get("url"), deadline)
@@ -74,23 +83,25 @@ class EmailChannel:
                 return Rejected(str(error))
             except UnresolvedError as error:
                 return Retry(str(error))
-            outcome = _attempt(mail(message, config, connection, threads))
-        return Retry("the mail server did not answer in time") if deadline.passed and isinstance(outcome, Retry) else outcome
+            refused = _attempt(mail(message, {**config, "to": to}, connection, threads))
+        if isinstance(refused, Retry) and deadline.passed:
+            return Retry("the mail server did not answer in time")
+        return before.after(to, refused) if isinstance(refused, Mapping) else refused
 
 
-def _attempt(mail: EmailMultiAlternatives) -> Outcome:
+def _attempt(mail: EmailMultiAlternatives) -> Mapping[str, int] | Outcome:
+    """Whom the server refused, with its code; or why nobody was asked to the end."""
     try:
         mail.send()
     except smtplib.SMTPRecipientsRefused as error:
-        codes = [code for code, _ in error.recipients.values()]
-        return _judge(min(codes, default=0), "every recipient was refused")
+        return {address: code for address, (code, _) in error.recipients.items()}
     except smtplib.SMTPAuthenticationError as error:
         return Retry(f"the mail server refused the login ({error.smtp_code})")  # ours to mend, the message is good
     except smtplib.SMTPResponseException as error:
         return _judge(error.smtp_code, "the mail server refused the message")
     except (smtplib.SMTPException, OSError) as error:
         return Retry(f"the mail server cannot be reached: {getattr(error, 'strerror', None) or type(error).__name__}")
-    return Delivered()
+    return mail.connection.refused if isinstance(mail.connection, Server) else {}
 
 
 def mail(

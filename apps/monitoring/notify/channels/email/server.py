@@ -45,17 +45,22 @@ class Deadline:
 
 
 class Server(EmailBackend):
-    """Django's own, under a deadline. With ``address`` the connection goes there, under the host's name and certificate."""
+    """Django's own, under a deadline. With ``address`` the connection goes there, under the host's name and certificate.
+
+    It keeps whom the server refused while it took the mail for others.
+    """
 
     def __init__(self, *args: Any, deadline: Deadline, address: str | None = None, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self._deadline = deadline
         self._address = address
+        self.refused: dict[str, int] = {}
+        """The code for each address, as it was said to the server."""
 
     @property
     def connection_class(self) -> type[smtplib.SMTP]:
         """Django's choice, watched from its first moment."""
-        deadline, address = self._deadline, self._address
+        deadline, address, refused = self._deadline, self._address, self.refused
         plain: type[smtplib.SMTP] = smtplib.SMTP_SSL if self.use_ssl else smtplib.SMTP
 
         class Watched(plain):  # type: ignore[misc, valid-type]
@@ -65,5 +70,11 @@ class Server(EmailBackend):
 
             def _get_socket(self, host: str, port: int, timeout: float) -> Any:
                 return super()._get_socket(address or host, port, timeout)
+
+            def sendmail(self, *args: Any, **kwargs: Any) -> dict[str, tuple[int, bytes]]:
+                # Django drops what this returns: https://docs.python.org/3/library/smtplib.html#smtplib.SMTP.sendmail
+                answers: dict[str, tuple[int, bytes]] = super().sendmail(*args, **kwargs)
+                refused.update({recipient: code for recipient, (code, _) in answers.items()})
+                return answers
 
         return Watched

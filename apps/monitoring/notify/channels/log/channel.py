@@ -8,7 +8,7 @@ from typing import Any
 
 import orjson
 
-from apps.monitoring.notify.channels.outcome import Delivered, Outcome
+from apps.monitoring.notify.channels.outcome import NO_RECEIPT, Delivered, Outcome
 from apps.monitoring.notify.message import Message
 from apps.monitoring.notify.thread import Thread
 
@@ -37,6 +37,7 @@ class LogChannel:
         config: Mapping[str, Any],  # noqa: ARG002
         secrets: Mapping[str, Any],  # noqa: ARG002
         threads: Sequence[Thread] = (),  # noqa: ARG002
+        receipt: Mapping[str, Any] = NO_RECEIPT,  # noqa: ARG002
     ) -> Outcome:
         """One line of JSON, a warning at every severity: an error would be reported to Sentry a second time."""
         line = orjson.dumps({"event_type": "notification", "subject": message.subject, **message.payload()}).decode()

@@ -17,7 +17,7 @@ from django.conf import settings
 from apps.monitoring.core.rules import condition
 from apps.monitoring.notify.channels.address import origin
 from apps.monitoring.notify.channels.http import Answer, forbidden, judge, reach
-from apps.monitoring.notify.channels.outcome import Delivered, Outcome, Rejected, Retry
+from apps.monitoring.notify.channels.outcome import NO_RECEIPT, Delivered, Outcome, Rejected, Retry
 from apps.monitoring.notify.message import Message, printable
 from apps.monitoring.notify.thread import Thread
 
@@ -59,6 +59,7 @@ class PagerDutyChannel:
         config: Mapping[str, Any],
         secrets: Mapping[str, Any],
         threads: Sequence[Thread] = (),
+        receipt: Mapping[str, Any] = NO_RECEIPT,  # noqa: ARG002
     ) -> Outcome:
         """Send the events that follow. PagerDuty takes a repetition as the same event, by its key."""
         problems = self.problems(config, secrets)

@@ -18,7 +18,7 @@ from sentry_sdk.utils import BadDsn, Dsn
 
 from apps.monitoring.core.rules import condition
 from apps.monitoring.notify.channels.http import Answer, forbidden, judge, reach, retry_after
-from apps.monitoring.notify.channels.outcome import Outcome, Rejected
+from apps.monitoring.notify.channels.outcome import NO_RECEIPT, Outcome, Rejected
 from apps.monitoring.notify.message import Message
 from apps.monitoring.notify.thread import Thread
 
@@ -49,6 +49,7 @@ class SentryChannel:
         config: Mapping[str, Any],
         secrets: Mapping[str, Any],
         threads: Sequence[Thread] = (),  # noqa: ARG002
+        receipt: Mapping[str, Any] = NO_RECEIPT,  # noqa: ARG002
     ) -> Outcome:
         """Send one envelope with one event, whose id is the notification's."""
         dsn = _dsn(secrets)

@@ -14,7 +14,7 @@ import orjson
 
 from apps.monitoring.notify.channels.address import origin
 from apps.monitoring.notify.channels.http import Answer, forbidden, reach
-from apps.monitoring.notify.channels.outcome import Delivered, Outcome, Rejected, Retry
+from apps.monitoring.notify.channels.outcome import NO_RECEIPT, Delivered, Outcome, Rejected, Retry
 from apps.monitoring.notify.channels.slack.answer import error_of, judged
 from apps.monitoring.notify.channels.slack.blocks import blocks, summary
 from apps.monitoring.notify.message import Message
@@ -64,6 +64,7 @@ class SlackChannel:
         config: Mapping[str, Any],
         secrets: Mapping[str, Any],
         threads: Sequence[Thread] = (),
+        receipt: Mapping[str, Any] = NO_RECEIPT,  # noqa: ARG002
     ) -> Outcome:
         """Post, or change what was posted. Slack knows no ids of ours: a repetition is one by the id at its foot."""
         problems = self.problems(config, secrets)

@@ -14,7 +14,7 @@ import orjson
 
 from apps.monitoring.notify.channels.address import origin
 from apps.monitoring.notify.channels.http import Answer, forbidden, judge, reach
-from apps.monitoring.notify.channels.outcome import Outcome, Rejected
+from apps.monitoring.notify.channels.outcome import NO_RECEIPT, Outcome, Rejected
 from apps.monitoring.notify.message import Message
 from apps.monitoring.notify.thread import Thread
 
@@ -48,6 +48,7 @@ class WebhookChannel:
         config: Mapping[str, Any],
         secrets: Mapping[str, Any],
         threads: Sequence[Thread] = (),  # noqa: ARG002
+        receipt: Mapping[str, Any] = NO_RECEIPT,  # noqa: ARG002
     ) -> Outcome:
         """POST the payload to the address that was judged, under the name that was configured."""
         secret = secrets.get("secret")
