@@ -281,7 +281,7 @@ def _state(state: State) -> dict[str, Any]:
         "status": state.status.value,
         **{name: None if getattr(state, name) is None else isoformat(getattr(state, name)) for name in minutes},
         "announced": state.announced,
-        "acknowledged": state.acknowledged,
+        "acknowledged": bool(state.acknowledged),
     }
 
 
