@@ -75,6 +75,7 @@ def explain(rule: AlertRule, tenant: str | None, minute: int) -> Explanation:
     seen = Windows(minute).measure(of_tenant(definition, whom)).get(whom, NOTHING)
     course = Retrace(found, whom, minute)
     before, judged = course.run(seen)
+    lines = course.lines.get(minute, [])
     return Explanation(
         rule=definition,
         enabled=version.rule.enabled,
@@ -85,10 +86,10 @@ def explain(rule: AlertRule, tenant: str | None, minute: int) -> Explanation:
         before=before,
         begun=course.begun,
         judged=judged,
-        hold=course.hold(version, minute),
+        hold=course.hold(version, minute) or next((line.hold for line in lines if line.hold), None),
         deliveries=_deliveries(rule, whom, minute),
-        history=course.lines.get(minute, []),
-        differences=_differences(told(judged, minute), course.lines.get(minute, [])),
+        history=lines,
+        differences=_differences(told(judged, minute), lines),
         edits=[one.edit for one in found if one.since > minute and one.edit is not None],
         remarks=list(_remarks(rule, found, course, minute)),
     )

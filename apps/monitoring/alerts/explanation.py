@@ -272,7 +272,7 @@ def _facts(state: State) -> Iterator[str]:
     if state.announced:
         yield "announced"
     if state.acknowledged:
-        yield "acknowledged"
+        yield f"acknowledged as {state.acknowledged}"
 
 
 def _state(state: State) -> dict[str, Any]:

@@ -109,12 +109,15 @@ def test_who_was_told_on_which_channel_is_said_and_whether_it_arrived() -> None:
     assert explain(one, "acme", MINUTE).conclusion == "Nobody was told: 1 samples, no breach, and nothing was open."
 
 
-def test_a_firing_that_no_channel_took_is_said_to_have_reached_nobody() -> None:
+def test_a_firing_for_which_there_was_no_channel_says_so_and_so_do_the_minutes_after_it() -> None:
     one = made_before(rule())
-    play(course("S"), until=1)
-    assert agrees(one, "acme", MINUTE).conclusion == (
-        "It was told that it fires; this reached nobody: no channel of the rule was enabled."
-    )
+    play(course("SSf"), until=3)
+    unheard = agrees(one, "acme", MINUTE)
+    assert unheard.conclusion == "Nobody was told: 9000 > 5000; held back: no channel is enabled."
+    assert text(unheard, "Held back") == "no channel is enabled"
+    quiet = agrees(one, "acme", MINUTE + 1)
+    assert (quiet.after.status, quiet.events) == (Status.FIRING, [])
+    agrees(one, "acme", MINUTE + 2)
 
 
 def test_the_cooldown_that_held_it_back_is_named_and_until_when() -> None:
