@@ -152,6 +152,7 @@ _METRICS: Final = (
 MONITOR_EVENTS: Final[Mapping[str, str]] = MappingProxyType(
     {
         "merged_by_caller": "The queue of events was full, and a caller merged its own event.",
+        "events_lost": "A call could not hand over what it was to record.",
         "thread_errors": "The monitoring thread met an error and went on, or could not be started.",
         "flushes_failed_connection": "The hot store was not reached; what waits is sent again, as after each failure.",
         "flushes_failed_timeout": "The hot store did not answer in time.",
@@ -183,6 +184,7 @@ MONITOR_EVENTS: Final[Mapping[str, str]] = MappingProxyType(
 """What `monitor_events` counts, by the value of its label."""
 LOSSES: Final = frozenset(
     {
+        "events_lost",
         "minutes_dropped",
         "flushes_refused",
         "log_lines_dropped",

@@ -24,6 +24,8 @@ class Conf:
     """Seconds between two flushes."""
     queue_size: int = 20_000
     """Events waiting to be merged; beyond it the caller merges its own."""
+    queue_bytes: int = 64_000_000
+    """Characters of the texts of those events; beyond it, too, the caller merges its own."""
     max_pending_bytes: int = 250_000_000
     """Memory for what was merged while the hot store is away; beyond it the oldest minutes are dropped and counted."""
     flush_on_sigterm: bool = True

@@ -5,13 +5,15 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Iterable, Mapping
 from datetime import UTC, datetime
+from itertools import islice
 from time import time as now
 from typing import Any, Final
 
 from apps.monitoring.catalogue import Kind
 from apps.monitoring.core import values
 from apps.monitoring.core.event import BELONGS, TYPE, Event
-from apps.monitoring.ingest.recorder import get_ready, recorder
+from apps.monitoring.ingest.recorder import get_ready, note, recorder
+from apps.monitoring.ingest.tally import MAX_ITEMS
 from apps.monitoring.instrument.context_build import ContextBuild
 from apps.monitoring.instrument.knowledge_search import KnowledgeSearch
 from apps.monitoring.instrument.llm_call import LLMCall
@@ -258,6 +260,14 @@ class AgentMonitor:
             recorder().put(event)
         except Exception:
             _log.exception("a %s was not recorded", event[TYPE])
+            _lost()
+
+
+def _lost() -> None:
+    try:
+        note("events_lost")
+    except Exception:
+        _log.debug("without a recorder nothing is counted", exc_info=True)
 
 
 _monitors: dict[str, AgentMonitor] = {}
@@ -279,6 +289,8 @@ def get_agent_monitor(tenant_id: str) -> AgentMonitor:
 def _own(value: Any) -> Any:
     """The caller may go on changing its lists and mappings before the monitoring thread looks at them."""
     if type(value) in _CHANGING:
+        if len(value) > MAX_ITEMS:  # one more than is looked at, so that it is counted
+            return value[: MAX_ITEMS + 1] if type(value) is list else dict(islice(value.copy().items(), MAX_ITEMS + 1))
         return value.copy() or None
     return None if value is _NONE else value
 
@@ -286,6 +298,8 @@ def _own(value: Any) -> Any:
 def _tenant(tenant_id: object) -> str:
     """The tenant as every store can hold it; never "", which is all tenants together."""
     try:
-        return (values.text(tenant_id, values.MAX_TENANT).strip() if tenant_id is not None else "") or UNKNOWN_TENANT
-    except values.RefusedError:
+        # On the caller's thread, where what is lazy may do what it likes.
+        given = str(tenant_id) if values.is_lazy(tenant_id) else tenant_id
+        return (values.text(given, values.MAX_TENANT).strip() if given is not None else "") or UNKNOWN_TENANT
+    except Exception:  # what is lazy may raise anything
         return UNKNOWN_TENANT

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from types import MappingProxyType
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 Event = list[Any]
 """Type, tenant, when it was handed over (epoch seconds), the caller's own timestamp or None, what it belongs to (``trace_id``,
@@ -58,14 +58,36 @@ FIELDS: Final[Mapping[str, tuple[str, ...]]] = MappingProxyType(
     }
 )
 
-_WRITTEN_BY_PEOPLE: Final = frozenset({"customer_message", "agent_response", "query", "reason", "handoff_reason"})
+
+class Failure(NamedTuple):
+    """What is kept of an exception: itself it holds its frames, and they everything that was being worked on."""
+
+    type: str
+    message: str
+
+
+_WITHOUT_END: Final = frozenset(
+    {"customer_message", "agent_response", "query", "reason", "handoff_reason", "error", "exception"}
+)
 TEXTS: Final[Mapping[str, tuple[int, ...]]] = MappingProxyType(
     {
-        kind: tuple(HEAD + number for number, field in enumerate(fields) if field in _WRITTEN_BY_PEOPLE)
+        kind: tuple(HEAD + number for number, field in enumerate(fields) if field in _WITHOUT_END)
         for kind, fields in FIELDS.items()
     }
 )
 """Where the fields lie that may be long."""
+
+
+def size(event: Event) -> int:
+    """The bytes of the texts of an event."""
+    total = 0
+    for place in TEXTS[event[TYPE]]:
+        text = event[place]
+        if type(text) is str:
+            total += text.__sizeof__()
+        elif type(text) is Failure:
+            total += text.message.__sizeof__()
+    return total
 
 
 def position(event_type: str, field: str) -> int:

@@ -31,11 +31,35 @@ class RefusedError(ValueError):
         self.reason = reason
 
 
+_QUERYING: Final = frozenset(
+    {
+        ("django.db.models.query", "QuerySet"),
+        ("django.db.models.query", "RawQuerySet"),
+        ("django.db.models.manager", "BaseManager"),
+        ("django.db.models.base", "Model"),
+    }
+)
+
+
+def is_lazy(value: object) -> bool:
+    """Whether to look at it may do anything, such as a query on a thread that has no business with the database.
+
+    So it is with what stands for another object, as Django's `request.user` does, and with Django's models and query sets.
+    """
+    try:
+        return any(
+            "__class__" in vars(kind) or (kind.__module__, kind.__name__) in _QUERYING for kind in type(value).__mro__[:-1]
+        )
+    except Exception:  # a class may be as hostile as its objects
+        return True
+
+
 def stored(value: object, scale: int, *, negative: bool = False) -> int:
     """A number in storage units.
 
-    Raises RefusedError: not_a_number, not_finite, negative, too_large, or unreadable when it raises by itself.
+    Raises RefusedError: not_a_number, not_finite, negative, too_large, lazy, or unreadable when it raises by itself.
     """
+    _refuse_lazy(value)
     try:
         scaled = _scaled(_number(value), scale, negative)
     except RefusedError:
@@ -47,6 +71,11 @@ def stored(value: object, scale: int, *, negative: bool = False) -> int:
     if abs(scaled) > MAX_STORED:
         raise RefusedError("too_large")
     return scaled
+
+
+def _refuse_lazy(value: object) -> None:
+    if type(value) is not str and is_lazy(value):
+        raise RefusedError("lazy")
 
 
 def _scaled(number: float | Decimal, scale: int, negative: object) -> int:
@@ -70,7 +99,8 @@ def _number(value: object) -> float | Decimal:
 
 
 def text(value: object, limit: int) -> str:
-    """A text that Postgres, Redis and JSON can all hold. Raises RefusedError(not_text) when it is none."""
+    """A text that Postgres, Redis and JSON can all hold. Raises RefusedError, not_text when it is none, or lazy."""
+    _refuse_lazy(value)
     try:
         # The text of a text of another type, as an enumeration's member is, is its content, however it spells itself.
         plain = str.__str__(value if isinstance(value, str) else str(value))
@@ -87,6 +117,11 @@ def label(value: object) -> str:
     return cleaned.strip() or catalogue.UNSPECIFIED
 
 
+def is_category(value: object) -> bool:
+    """Whether a label value is short enough to count under its own name. Raises RefusedError as `text` does."""
+    return len(text(value, MAX_LABEL + 1)) <= MAX_LABEL
+
+
 def moment(value: object, now: float) -> float:
     """Epoch seconds of a timestamp (aware datetime, naive datetime in UTC, or epoch seconds); None is now.
 
@@ -94,6 +129,8 @@ def moment(value: object, now: float) -> float:
     """
     if value is None:
         return now
+    if is_lazy(value):
+        raise RefusedError("timestamp")
     try:
         when = _epoch(value)
     except Exception as error:  # a time zone of a foreign type may raise anything

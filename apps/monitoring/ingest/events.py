@@ -148,10 +148,8 @@ def _computed_cost(
     if prices is None or (computed is None and is_complete(used)):  # not listed, or listed without a rate that is needed
         tally.count(tally.series(_UNKNOWN_PRICES, model))
         return None
-    if computed is None:
-        return None
-    if computed > MAX_STORED:
-        tally.refuse("too_large")
+    if computed is None or computed > MAX_STORED:
+        tally.refuse("no_cost" if computed is None else "too_large")
         return None
     tally.slot.add(tally.series(metric, label), computed)
     tally.count(tally.series(_COMPUTED_COSTS, prices.source))
@@ -200,8 +198,12 @@ def _knowledge_search(tally: Tally, event: Event) -> None:
 
 
 def _error(tally: Tally, event: Event) -> None:
-    operation, _, _ = event[HEAD:]
+    operation, _, context = event[HEAD:]
     tally.count(tally.series(_ERRORS, operation))
+    if type(context) is dict:
+        for value in tally.entries(context).values():
+            if values.is_lazy(value):
+                tally.refuse("lazy")
 
 
 def _feedback(tally: Tally, event: Event) -> None:

@@ -14,7 +14,7 @@ from typing import Final
 import redis
 
 from apps.monitoring import logs
-from apps.monitoring.catalogue import BY_CODE, METRICS
+from apps.monitoring.catalogue import BY_CODE, METRICS, by_code
 from apps.monitoring.core import series
 from apps.monitoring.core.clock import minute_of
 from apps.monitoring.core.series import GLOBAL
@@ -126,18 +126,21 @@ class Flusher:
     def _merge_capped(self, into: Slot, slot: Slot) -> None:
         """Add a slot under the labels that all tenants together may have."""
         for name, times in slot.counters.items():
-            into.count(self._global_series(name), times)
+            into.count(self._global_series(name, into), times)
         for name, (times, total) in slot.amounts.items():
-            into.add(self._global_series(name), total, times)
+            into.add(self._global_series(name, into), total, times)
         for name, distribution in slot.distributions.items():
-            into.merge_distribution(self._global_series(name), distribution)
+            into.merge_distribution(self._global_series(name, into), distribution)
         for name, members in slot.members.items():
             into.members.setdefault(name, set()).update(members)
 
-    def _global_series(self, name: str) -> str:
-        known = self._renamed.get(name)
-        if known is not None:
-            return known
+    def _global_series(self, name: str, into: Slot) -> str:
+        renamed = self._renamed.get(name) or self._rename(name)
+        if renamed != name:
+            into.count(series.encode(METRICS["label_overflow"], (by_code(name.split("\x1f", maxsplit=1)[0]).name,)))
+        return renamed
+
+    def _rename(self, name: str) -> str:
         code, *labels = name.split("\x1f")
         renamed = name
         if labels and self._global_caps.admit(GLOBAL, code, tuple(labels)) is None:

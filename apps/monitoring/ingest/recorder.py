@@ -13,11 +13,13 @@ from typing import Final
 
 from apps.monitoring import endings, logs
 from apps.monitoring.conf import Conf, conf
-from apps.monitoring.core.event import Event
+from apps.monitoring.core.event import TEXTS, TYPE, Event, Failure
 from apps.monitoring.ingest.buffer import Buffer
 from apps.monitoring.ingest.flusher import Flusher
 from apps.monitoring.ingest.hotstore import HotStore
 from apps.monitoring.ingest.prices import PriceBook, read_list
+from apps.monitoring.logs.plain import spelled
+from apps.monitoring.logs.redaction import MARGIN, MAX_SHORT
 
 _log = logging.getLogger(__name__)
 
@@ -40,6 +42,10 @@ class Recorder:
         logs.configure_from_settings()
         self._queue: deque[Event] = deque()
         self._queue_size = settings.queue_size
+        self._queue_bytes = settings.queue_bytes
+        self._waiting_bytes = 0
+        """As far as one can reckon without a lock: begun anew whenever the queue is emptied."""
+        self._longest = max(settings.max_text, MAX_SHORT) + MARGIN
         self._interval = settings.flush_interval
         self._direct = settings.write_mode == "direct"
         self.buffer = Buffer(settings.label_cap, _price_book(settings), logs.redactor().redact)
@@ -54,7 +60,8 @@ class Recorder:
     def put(self, event: Event) -> None:
         """Take an event over. In direct mode it is in the hot store when this returns, if the hot store answers."""
         waiting = len(self._queue)
-        if waiting >= self._queue_size and not self._is_inside():
+        self._waiting_bytes = reckoned = self._waiting_bytes + self._lighten(event)
+        if (waiting >= self._queue_size or reckoned > self._queue_bytes) and not self._is_inside():
             # The merging thread does not keep up: the caller pays for its own event, and nothing is lost.
             self.flusher.counters["merged_by_caller"] += 1
             self.buffer.merge([event])
@@ -69,6 +76,24 @@ class Recorder:
             self._start()
         elif waiting == self._queue_size // 2:  # earlier it would only stand in the way of the callers
             self._wake.set()
+
+    def _lighten(self, event: Event) -> int:
+        """Cut what the log would cut, and let go of what an exception holds; the bytes of the event's texts."""
+        size = 0
+        for place in TEXTS[event[TYPE]]:
+            text = event[place]
+            if text is None:
+                continue
+            if type(text) is not str:
+                if not issubclass(type(text), BaseException):
+                    continue
+                message = spelled(text)[: self._longest]
+                event[place] = Failure(type(text).__name__, message)
+                text = message
+            elif len(text) > self._longest:
+                text = event[place] = text[: self._longest]
+            size += len(text)
+        return size
 
     def note(self, event: str, times: int) -> None:
         """Count what befell the monitoring in this process; it goes out with the next flush."""
@@ -139,7 +164,7 @@ class Recorder:
                     while len(events) < _AT_ONCE:
                         events.append(self._queue.popleft())
                 except IndexError:
-                    pass
+                    self._waiting_bytes = 0
                 self.buffer.merge(events)
                 logs.emit_many(events, render=True)
             return True

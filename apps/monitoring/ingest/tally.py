@@ -9,14 +9,14 @@ from typing import Any, Final
 from apps.monitoring import catalogue
 from apps.monitoring.catalogue import METRICS, Kind, Metric
 from apps.monitoring.core import distinct, series, values
-from apps.monitoring.core.values import MAX_STORED, RefusedError
+from apps.monitoring.core.values import MAX_STORED, RefusedError, is_lazy
 from apps.monitoring.ingest.labels import LabelCaps, overflowed
 from apps.monitoring.ingest.prices import PriceBook
 from apps.monitoring.ingest.slot import Slot
 
 Redact = Callable[[str], str]
 
-_MAX_ITEMS: Final = 1_000
+MAX_ITEMS: Final = 1_000
 """Scores or errors of one event that are looked at: an endless iterator must not hold the thread."""
 _MAX_MEMBER: Final = 512
 _MAX_CACHED: Final = 1_024
@@ -32,11 +32,13 @@ class Tally:
     It remembers how label values and conversations are spelled, because they come again and again.
     """
 
-    __slots__ = ("_caps", "_members", "_redact", "_spelled", "_tenant", "prices", "slot")
+    __slots__ = ("_caps", "_members", "_redact", "_spelled", "_tenant", "overflows", "prices", "slot")
 
     def __init__(self, caps: LabelCaps, tenant: str, redact: Redact, prices: PriceBook | None = None) -> None:
         self.slot = Slot()
         self.prices = prices
+        self.overflows = 0
+        """Labels that counted under `other`."""
         self._caps = caps
         self._redact = redact
         self._tenant = tenant
@@ -49,17 +51,21 @@ class Tally:
 
     def series(self, metric: Metric, label: object) -> str:
         """How the series of a label value is spelled; `other` when there is no room for it."""
-        try:
-            return self._spelled[metric.code][label]
-        except Exception:  # not seen yet, or of a type whose hash raises anything
-            return self._spell(metric, label, (label,))
+        if type(label) is str or label is None:
+            known = self._spelled.get(metric.code)
+            spelled = None if known is None else known.get(label)
+            if spelled is not None:
+                return spelled
+        return self._spell(metric, label, (label,))
 
     def series_of(self, metric: Metric, *labels: object) -> str:
         """How the series of several label values is spelled, all of them `other` when there is no room for them."""
-        try:
-            return self._spelled[metric.code][labels]
-        except Exception:  # as above
-            return self._spell(metric, labels, labels)
+        if all(type(label) is str for label in labels):
+            known = self._spelled.get(metric.code)
+            spelled = None if known is None else known.get(labels)
+            if spelled is not None:
+                return spelled
+        return self._spell(metric, labels, labels)
 
     def count(self, series: str) -> None:
         """Count an event of a counter."""
@@ -114,9 +120,8 @@ class Tally:
         """Put a member into a distinct count; tenants do not share members."""
         if value is None:
             return
-        try:
-            hashed = self._members[value]  # type: ignore[index]  # only texts are there
-        except Exception:  # not seen yet, or of a type whose hash raises anything
+        hashed = self._members.get(value) if type(value) is str else None
+        if hashed is None:
             try:
                 hashed = self._hash(value)
             except RefusedError as refused:
@@ -151,58 +156,83 @@ class Tally:
         if value is True or value is False:
             return value
         try:
-            return bool(value)
+            if not is_lazy(value):
+                return bool(value)
+            self.refuse("lazy")
         except Exception:
             self.refuse("unreadable")
-            return False
+        return False
 
     def items(self, value: object) -> list[Any]:
         """The items of an iterable that a caller handed over, bounded; what cannot be read on is left out."""
-        if type(value) is tuple or type(value) is list:
-            return list(value[:_MAX_ITEMS])
         items: list[Any] = []
         try:
-            if isinstance(value, str | bytes) or not isinstance(value, Iterable):
+            if type(value) is tuple or type(value) is list:
+                items = list(value[: MAX_ITEMS + 1])
+            elif is_lazy(value):
+                self.refuse("lazy")
+            elif isinstance(value, str | bytes) or not isinstance(value, Iterable):
                 if value is not None:
                     self.refuse("not_a_list")
             else:
-                items.extend(islice(value, _MAX_ITEMS))
+                items.extend(islice(value, MAX_ITEMS + 1))
         except Exception:  # an iterator of the caller's own may raise anything
             self.refuse("unreadable")
+        if len(items) > MAX_ITEMS:
+            self.refuse("too_many")
+            del items[MAX_ITEMS:]
         return items
 
     def entries(self, value: object) -> dict[Any, Any]:
         """The entries of a mapping that a caller handed over, bounded; none when it is missing or cannot be read."""
         if value is None:
             return {}
-        if type(value) is dict and len(value) <= _MAX_ITEMS:
+        if type(value) is dict and len(value) <= MAX_ITEMS:
             return value
         try:
-            if isinstance(value, Mapping):
-                return dict(islice(value.items(), _MAX_ITEMS))
-            self.refuse("not_a_mapping")
+            if is_lazy(value):
+                self.refuse("lazy")
+            elif isinstance(value, Mapping):
+                items = list(islice(value.items(), MAX_ITEMS + 1))
+                if len(items) > MAX_ITEMS:
+                    self.refuse("too_many")
+                return dict(items[:MAX_ITEMS])
+            else:
+                self.refuse("not_a_mapping")
         except Exception:  # a mapping of the caller's own may raise anything
             self.refuse("unreadable")
         return {}
 
     def _spell(self, metric: Metric, key: object, labels: tuple[object, ...]) -> str:
-        spelled = self._admitted(metric, tuple(self._label(value) for value in labels))
+        overflows = self.overflows
+        spelled = self._admitted(metric, tuple(self._label(metric, value) for value in labels))
         known = self._spelled.setdefault(metric.code, {})
         # Only plain texts are remembered: True is found under 1, and a foreign object's hash may be anything.
-        if len(known) < _MAX_CACHED and all(value is None or type(value) is str for value in labels):
+        # What counts under `other` is not, because each time is told.
+        if (
+            overflows == self.overflows
+            and len(known) < _MAX_CACHED
+            and all(value is None or type(value) is str for value in labels)
+        ):
             known[key] = spelled
         return spelled
 
     def _admitted(self, metric: Metric, cleaned: tuple[str, ...]) -> str:
         if not cleaned or self._caps.admit(self._tenant, metric.code, cleaned) is not None:
             return series.encode(metric, cleaned)
-        self.slot.count(series.encode(_OVERFLOW, (metric.name,)))
+        self._overflow(metric)
         return series.encode(metric, overflowed(cleaned))
 
-    def _label(self, value: object) -> str:
+    def _overflow(self, metric: Metric) -> None:
+        self.overflows += 1
+        self.slot.count(series.encode(_OVERFLOW, (metric.name,)))
+
+    def _label(self, metric: Metric, value: object) -> str:
         if value is None:
             return catalogue.UNSPECIFIED
         try:
+            if not values.is_category(value):
+                self._overflow(metric)
             return self.label(value)
         except RefusedError as refused:
             self.refuse(refused.reason)

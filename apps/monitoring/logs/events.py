@@ -14,6 +14,7 @@ from types import MappingProxyType
 from typing import Final
 
 from apps.monitoring.core.event import BELONGS, FIELDS, HEAD, TENANT, TYPE, Event, position
+from apps.monitoring.core.values import is_lazy
 from apps.monitoring.logs import fields as kinds
 from apps.monitoring.logs.plain import Json, plain, spelled
 from apps.monitoring.logs.redaction import ContentMode, Redactor
@@ -98,6 +99,9 @@ def line(event: Event, when: float, redactor: Redactor) -> dict[str, Json]:
         found["timestamp"] = timestamp(time.time())
         refused["timestamp"] = when
     for name, show, value in _said(event):
+        if is_lazy(value):
+            refused[name] = value
+            continue
         try:
             shown = show(value, redactor)
         except Exception:  # a foreign object may raise anything when it is looked at

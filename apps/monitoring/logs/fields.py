@@ -14,6 +14,8 @@ from itertools import islice
 from numbers import Integral, Real
 from typing import Final
 
+from apps.monitoring.core.event import Failure
+from apps.monitoring.core.values import is_lazy
 from apps.monitoring.logs.plain import MAX_ITEMS, MAX_WHOLE, Json, plain, spelled
 from apps.monitoring.logs.redaction import ContentMode, Redactor
 
@@ -76,7 +78,9 @@ def failures(value: object, redactor: Redactor) -> Json:
 def exception(value: object, redactor: Redactor) -> Json:
     """An exception or what was said about one, always as an object."""
     shown: dict[str, Json] = {}
-    if isinstance(value, BaseException):
+    if type(value) is Failure:
+        shown["type"], value = value
+    elif isinstance(value, BaseException):
         shown["type"] = type(value).__name__
     elif isinstance(value, type):
         return {"type": value.__name__}
@@ -106,13 +110,13 @@ def span(value: object, redactor: Redactor) -> Json:
 
 
 def _failure(item: object, redactor: Redactor) -> Json:
-    if not isinstance(item, Mapping):
+    if is_lazy(item) or not isinstance(item, Mapping):
         return {"operation": name(item, redactor)}
     return {key: name(item[key], redactor) for key in ("operation", "type") if item.get(key) is not None}
 
 
 def _foreign_number(value: object) -> Json:
-    if isinstance(value, bool) or not isinstance(value, Real | Decimal):
+    if is_lazy(value) or isinstance(value, bool) or not isinstance(value, Real | Decimal):
         raise TypeError(type(value).__name__)
     found: int | float = int(value) if isinstance(value, Integral) else float(value)
     if not -MAX_WHOLE <= found <= MAX_WHOLE:  # NaN and infinities are not, either

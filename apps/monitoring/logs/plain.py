@@ -11,6 +11,8 @@ from itertools import islice
 from numbers import Integral, Real
 from typing import Final
 
+from apps.monitoring.core.values import is_lazy
+
 Json = None | bool | int | float | str | list["Json"] | dict[str, "Json"]
 
 MAX_ITEMS: Final = 50
@@ -37,6 +39,8 @@ def plain(value: object, text: Text = whole, key: Text = whole) -> Json:
 
 def spelled(value: object, text: Text = whole) -> str:
     """Any object in words, made here: a serializer in C that asks a broken object itself may take the process down."""
+    if is_lazy(value):
+        return text(f"<{type(value).__name__}>")
     try:
         if isinstance(value, Enum):
             value = value.value
@@ -68,6 +72,8 @@ class _Copy:
             return spelled(value, self._text)
 
     def _nested(self, value: object, depth: int) -> Json:
+        if is_lazy(value):
+            return spelled(value, self._text)
         if isinstance(value, Mapping):
             return self._mapping(value, depth) if depth else MORE
         if isinstance(value, Sequence | AbstractSet) and not isinstance(value, str | bytes | bytearray | memoryview):

@@ -30,7 +30,7 @@ MAX_SHORT: Final = 256
 OWN: Final = "[redacted]"
 """In the place of what a user's own pattern found."""
 
-_MARGIN: Final = 512
+MARGIN: Final = 512
 """Looked at beyond the cut, so that what the cut goes through is still known for what it is."""
 _DIGITS: Final = 7
 """Without so many there is no card, no account and no phone."""
@@ -69,13 +69,13 @@ class Redactor:
             return value if self.mode is ContentMode.FULL else self.redact(value)
         if self.mode is ContentMode.FULL:
             return value[:limit] + "…"
-        window = self.redact(value[: limit + _MARGIN])
+        window = self.redact(value[: limit + MARGIN])
         # The last characters of the window may be half of something that nobody recognises.
-        return window[: min(limit, max(0, len(window) - _MARGIN))] + "…"
+        return window[: min(limit, max(0, len(window) - MARGIN))] + "…"
 
     def short(self, value: str) -> str:
         """A name, a model, an id: cut, and redacted unless everything is kept."""
-        value = value[: MAX_SHORT + _MARGIN]
+        value = value[: MAX_SHORT + MARGIN]
         shown = self.known.get(value)
         if shown is None:
             shown = (value if self.mode is ContentMode.FULL else self.redact(value))[:MAX_SHORT]

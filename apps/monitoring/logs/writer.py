@@ -12,7 +12,7 @@ from collections import deque
 from collections.abc import Callable, Sequence
 from typing import Final
 
-from apps.monitoring.core.event import TEXTS, TYPE, Event
+from apps.monitoring.core.event import Event, size
 from apps.monitoring.logs.sink import Sink
 
 _log = logging.getLogger(__name__)
@@ -21,8 +21,6 @@ QUEUE_SIZE: Final = 20_000
 QUEUE_BYTES: Final = 64_000_000
 _CHUNK: Final = 32_768
 """Bytes of lines that are joined where they are made: the writing thread, on another processor, touches one piece."""
-_FEW: Final = 500
-"""Events whose texts are not worth measuring."""
 _READY: Final = 32
 """Chunks made ahead of the writing."""
 _PAUSE_SECONDS: Final = 0.1
@@ -59,6 +57,10 @@ class LogWriter:
 
     def _begin(self) -> None:
         self._queue: deque[Event] = deque()
+        self._sizes: deque[int] = deque()
+        """Of the events in the queue, in their order."""
+        self._taken = self._given = 0
+        """Bytes of events that were put, and that were taken to be rendered: what waits is the difference."""
         self._ready: deque[bytes] = deque()
         """Chunks of lines."""
         self._rendering = threading.Lock()
@@ -78,9 +80,12 @@ class LogWriter:
     def put(self, events: Sequence[Event]) -> None:
         """Take events over: no I/O, no formatting."""
         with self._counting:  # never held across I/O
-            if len(self._queue) + len(events) > min(_FEW, self._size):
-                events = self._fitting(events)
+            sizes = [size(event) for event in events]
+            if len(self._queue) + len(events) > self._size or self._taken - self._given + sum(sizes) > self._bytes:
+                events, sizes = self._fitting(events, sizes)
+            self._sizes.extend(sizes)  # first: who takes an event takes its size, too
             self._queue.extend(events)
+            self._taken += sum(sizes)
         self._call()
 
     def render(self) -> None:
@@ -102,17 +107,17 @@ class LogWriter:
         if self._thread is None and self._own_thread:
             self._start()
 
-    def _fitting(self, events: Sequence[Event]) -> Sequence[Event]:
-        waiting = list(self._queue)
-        left = self._bytes - sum(map(_length, waiting))
-        kept = []
-        for event in events[: max(0, self._size - len(waiting))]:
-            long = _length(event)
-            if long <= left:
+    def _fitting(self, events: Sequence[Event], sizes: Sequence[int]) -> tuple[list[Event], list[int]]:
+        left, places = self._bytes - (self._taken - self._given), self._size - len(self._queue)
+        kept: list[Event] = []
+        lengths: list[int] = []
+        for event, long in zip(events, sizes, strict=True):
+            if len(kept) < places and long <= left:
                 kept.append(event)
+                lengths.append(long)
                 left -= long
         self._dropped += len(events) - len(kept)
-        return kept
+        return kept, lengths
 
     def run_once(self, patience: float = _PATIENCE_SECONDS) -> int:
         """Write what is ready, waiting ``patience`` seconds for a reader; how many lines were. Never raises."""
@@ -205,17 +210,19 @@ class LogWriter:
                     self._ready.append(b"".join(lines))
 
     def _render_chunk(self, lines: list[bytes]) -> None:
-        queue, render, size = self._queue, self._render, 0
-        while queue and size < _CHUNK:
+        queue, sizes, render, length = self._queue, self._sizes, self._render, 0
+        while queue and length < _CHUNK:
             try:
-                line = render(queue.popleft())
+                event = queue.popleft()
+                self._given += sizes.popleft()
+                line = render(event)
             except BaseException as error:  # foreign objects may raise anything when they are looked at
                 self._failed += 1
                 if not isinstance(error, Exception) and threading.current_thread() is threading.main_thread():
                     raise  # a signal
             else:
                 lines.append(line)
-                size += len(line)
+                length += len(line)
 
     def _note(self, error: Exception) -> None:
         self._retried += 1
@@ -255,15 +262,6 @@ class LogWriter:
             self.run_once()
             while (self._queue or self._ready) and not self._pending:
                 self.run_once()
-
-
-def _length(event: Event) -> int:
-    long = 0
-    for position in TEXTS[event[TYPE]]:
-        text = event[position]
-        if type(text) is str:
-            long += text.__sizeof__()
-    return long
 
 
 _writers: weakref.WeakSet[LogWriter] = weakref.WeakSet()

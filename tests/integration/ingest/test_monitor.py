@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import gc
 import random
 import threading
+import weakref
 from collections import Counter
 from collections.abc import Iterator
 from typing import Any
@@ -131,3 +133,34 @@ def test_in_direct_mode_it_is_there_when_the_call_returns(store: HotStore, setti
     recorder._begin_anew()
     get_agent_monitor("acme").log_and_record_interaction(conversation_id="c", agent_response="yes")
     assert interactions(store, "acme") == 1
+
+
+def test_long_texts_fill_the_queue_and_the_caller_merges_its_own(store: HotStore, settings: Any) -> None:
+    settings.MONITORING_QUEUE_BYTES = 100_000
+    recorder._begin_anew()
+    monitor = get_agent_monitor("acme")
+    for number in range(500):
+        monitor.log_and_record_interaction(conversation_id=f"c-{number}", agent_response="x" * 1_000_000, timestamp=1767571200)
+    merged = recorder.recorder().flusher.counters["merged_by_caller"]
+    assert recorder.flush_now(20)
+    assert merged > 100
+    assert fields(everything(store), "acme")["i:n"] == 500
+
+
+def test_an_exception_that_waits_holds_none_of_its_frames(store: HotStore) -> None:
+    class Held:
+        pass
+
+    def fail() -> weakref.ref[Held]:
+        held = Held()
+        alive = weakref.ref(held)
+        try:
+            int("no number")
+        except ValueError as error:
+            get_agent_monitor("acme").log_and_record_error("crm", error)
+        return alive
+
+    with recorder.recorder()._draining:
+        alive = fail()
+        gc.collect()
+        assert alive() is None

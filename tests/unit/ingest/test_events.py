@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from django.utils.functional import SimpleLazyObject
 
 from apps.monitoring.catalogue import Kind
 from apps.monitoring.core.distinct import hash_of
@@ -181,7 +182,45 @@ def test_label_values_beyond_the_cap_count_under_other_and_are_told() -> None:
         "m/model-2:n": 2,
         "m/other:n": 4,
     }
-    assert found["o/model_usage:n"] > 0
+    assert found["o/model_usage:n"] == 4
+
+
+def test_a_sentence_for_a_label_is_told_each_time() -> None:
+    found = counted(*[event("agent_interaction", intent="I would like to have my money back " * 3)] * 3)
+    assert found["in/other:n"] == found["o/intents:n"] == 3
+
+
+def test_what_is_beyond_a_thousand_is_told() -> None:
+    found = counted(
+        event("knowledge_search", similarity_scores=[0.5] * 1_500),
+        event("context_building", components={f"part-{n % 3}": n for n in range(3)} | dict.fromkeys(range(1200), 1)),
+        event("knowledge_search", similarity_scores=(0.5 for _ in range(1_000))),
+    )
+    assert found["ks:n"] == 2_000
+    assert found["r/too_many:n"] == 2
+
+
+@pytest.mark.parametrize("kind", ["proxy", "model"])
+def test_what_may_ask_a_database_is_refused_and_not_looked_at(kind: str) -> None:
+    asked: list[int] = []
+
+    def ask() -> str:
+        asked.append(1)
+        return "mia"
+
+    lazy: object = SimpleLazyObject(ask)
+    if kind == "model":
+        lazy = type("User", (type("Model", (), {"__module__": "django.db.models.base"}),), {"__str__": lambda _: ask()})()
+    found = counted(
+        event("agent_interaction", intent=lazy, conversation_id=lazy, model_used=lazy, handoff_triggered=lazy, errors=lazy),
+        event("agent_interaction", confidence_score=lazy, processing_time_ms=lazy, token_usage=lazy, estimated_cost=lazy),
+        event("llm_api_call", provider=lazy, duration_ms=lazy),
+        event("error", context={"user": lazy}),
+        event("error", operation=lazy),
+    )
+    assert asked == []
+    assert found["r/lazy:n"] >= 13
+    assert found["i:n"] == 2
 
 
 def test_the_cap_of_one_tenant_is_not_that_of_another() -> None:

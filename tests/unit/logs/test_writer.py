@@ -107,6 +107,26 @@ def test_long_texts_fill_the_queue_sooner_and_short_lines_still_fit(
     assert conversations(path)[-1] == "c-4"
 
 
+def test_a_few_events_may_not_be_as_long_as_they_like(writer_to: Callable[..., LogWriter], tmp_path: Path) -> None:
+    writer = writer_to(tmp_path / "agent.log", queue_bytes=10_000_000, own_thread=False)
+    for number in range(40):
+        writer.put([event(conversation_id=f"c-{number}", customer_message="x" * 1_000_000)])
+    assert writer.counters()["log_lines_dropped"] == 31
+    assert writer.drain(20)
+
+
+def test_an_event_more_costs_little_however_many_wait(writer_to: Callable[..., LogWriter], tmp_path: Path) -> None:
+    writer = writer_to(tmp_path / "agent.log", own_thread=False)
+    writer.put(numbered(0, 19_000))
+    taken = []
+    for number in range(19_000, 20_100):
+        began = time.thread_time()
+        writer.put(numbered(number, number + 1))
+        taken.append(time.thread_time() - began)
+    assert sorted(taken)[550] < 0.0005
+    assert writer.counters()["log_lines_dropped"] == 100
+
+
 def test_an_event_that_cannot_be_read_is_counted_and_the_next_one_written(
     writer_to: Callable[..., LogWriter], tmp_path: Path
 ) -> None:
