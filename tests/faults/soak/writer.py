@@ -18,7 +18,7 @@ from tests.faults.soak.journal import Answer, Flush, Journal
 
 _SKEW_SECONDS = 40
 _HANDED_OVER, _TIMESTAMP = 2, 3
-_CHUNK = 300
+_CHUNK = 1_000
 """Fields in a call of a flush: so few that nearly each flush is several, and a kill comes between."""
 
 
