@@ -132,7 +132,7 @@ def _look_at_storage(found: Status, now: datetime) -> None:
                 f"{len(overdue)} partitions should be gone, the oldest is {overdue[0].name}: "
                 "do a worker of the queue maintenance and the evaluation keep up?",
             )
-    found.details["storage"] = storage
+    found.details["storage"] = {**storage, "tables": disk.tables()}
 
 
 def _look_at_evaluation(found: Status, now: datetime) -> None:

@@ -70,6 +70,12 @@ def evaluation(_: Servers) -> Rows:
     return evaluation.measure()
 
 
+def replay(_: Servers) -> Rows:
+    from tests.bench import replay
+
+    return replay.measure()
+
+
 def percentiles(_: Servers) -> Rows:
     from tests.bench import percentiles
 
@@ -84,6 +90,7 @@ BENCHMARKS: Mapping[str, tuple[str, Callable[[Servers], Rows]]] = {
     "storage": ("how many bytes a snapshot row takes", storage),
     "compaction": ("how fast an hour of minutes becomes an hour", compaction),
     "evaluation": ("how long a minute of nine rules is judged, beside Prometheus", evaluation),
+    "replay": ("how fast a recording is replayed", replay),
     "percentiles": ("how far percentiles are off, beside classic Prometheus buckets, in per cent", percentiles),
     "reading": ("how long the answer for each range takes", reading),
 }

@@ -1,4 +1,4 @@
-"""What the snapshots take on disk, and what they will take."""
+"""What the product takes on disk, and what the snapshots will take."""
 
 from __future__ import annotations
 
@@ -36,6 +36,18 @@ class Usage:
 def usage(now: datetime) -> list[Usage]:
     """Every resolution, finest first."""
     return [_usage(resolution, now) for resolution in Resolution]
+
+
+def tables() -> dict[str, int]:
+    """Bytes of every table of the product but the partitions of the snapshots, indexes and all, the largest first."""
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT c.relname, pg_total_relation_size(c.oid) FROM pg_class c "
+            "WHERE c.relnamespace = current_schema()::regnamespace AND c.relkind = 'r' "
+            "AND starts_with(c.relname, 'monitoring_') AND NOT starts_with(c.relname, 'monitoring_metricsnapshot') "
+            "ORDER BY 2 DESC, 1"
+        )
+        return dict(cursor.fetchall())
 
 
 def _usage(resolution: Resolution, now: datetime) -> Usage:

@@ -22,6 +22,7 @@ def test_the_retention_shows_what_each_partition_takes_also_to_who_may_only_look
     shown = page(staff("view_retentionfloor"), "retentionfloor/")
     assert partitions.bounds(Resolution.MINUTE, now)[0] in shown
     assert "35 days" in shown
+    assert "monitoring_series" in shown
 
 
 @pytest.mark.usefixtures("stores")
@@ -31,4 +32,13 @@ def test_the_status_says_what_is_stale_and_what_the_disk_holds() -> None:
     assert found["compaction"] == {"stale_hours": 0, "stale_days": 0}
     assert found["storage"]["minutes"]["bytes"] > 0
     assert found["storage"]["days"]["kept_days"] == 3_650
+    tables = found["storage"]["tables"]
+    assert {
+        "monitoring_series",
+        "monitoring_rollupbatch",
+        "monitoring_compaction",
+        "monitoring_alerttransition",
+    } <= tables.keys()
+    assert all(size > 0 for size in tables.values())
+    assert not [name for name in tables if name.startswith("monitoring_metricsnapshot")]  # the partitions are told above
     assert "storage" in manage(environment_of_tests(), "monitoring_status").stdout
