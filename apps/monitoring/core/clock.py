@@ -25,4 +25,4 @@ def to_datetime(minute: int) -> datetime:
 
 def isoformat(minute: int) -> str:
     """The start of a minute as ISO 8601 with Z."""
-    return f"{to_datetime(minute):%Y-%m-%dT%H:%M:%SZ}"
+    return to_datetime(minute).isoformat().replace("+00:00", "Z")

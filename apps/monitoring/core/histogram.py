@@ -46,6 +46,9 @@ def value_of(bucket: int) -> float:
 
 def merge(into: Buckets, other: Mapping[int, int]) -> None:
     """Add the counts of ``other``."""
+    if not into:
+        into.update(other)
+        return
     for bucket, count in other.items():
         into[bucket] = into.get(bucket, 0) + count
 
@@ -104,9 +107,13 @@ def encodes(
 
 def decode(data: bytes) -> Buckets:
     """Reverse of `encode`."""
-    buckets: Buckets = {}
     rows = np.frombuffer(data, dtype=ROW)
-    for bucket, count in zip(rows["bucket"].tolist(), rows["count"].tolist(), strict=True):
+    entries = list(zip(rows["bucket"].tolist(), rows["count"].tolist(), strict=True))
+    buckets: Buckets = dict(entries)
+    if len(buckets) == len(entries):
+        return buckets
+    buckets.clear()
+    for bucket, count in entries:
         buckets[bucket] = buckets.get(bucket, 0) + count
     return buckets
 

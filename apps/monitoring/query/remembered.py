@@ -1,6 +1,6 @@
-"""Merged rows that were read before: they change seldom, and are asked for each few seconds.
+"""What was read before: it changes seldom, and is asked for each few seconds.
 
-Kept in the process, by what they were made of: a period that was made anew has another version, and is read again.
+Kept in the process, by what it was made of: what was made anew has another key, and is read again.
 """
 
 from __future__ import annotations
@@ -9,26 +9,29 @@ import os
 import threading
 from collections import OrderedDict
 from collections.abc import Callable, Hashable, Sequence
-from typing import Final
+from typing import Any, Final, TypeVar
 
-from apps.monitoring.query.rows import Merged
+Answer = TypeVar("Answer")
 
 _MOST_BYTES: Final = 64_000_000
-_ROW_BYTES: Final = 300
-"""What a row takes beside its bytes."""
+_KEY_BYTES: Final = 300
+"""What an answer takes beside what it says of itself."""
 
 _lock = threading.Lock()
-_known: OrderedDict[Hashable, tuple[Sequence[Merged], int]] = OrderedDict()
+_known: OrderedDict[Hashable, tuple[Any, int]] = OrderedDict()
 _size = 0
 
 
-def each(keys: Sequence[Hashable], read: Callable[[list[int]], Sequence[Sequence[Merged]]]) -> list[Sequence[Merged]]:
+def each(
+    keys: Sequence[Hashable], read: Callable[[list[int]], Sequence[Answer]], weigh: Callable[[Answer], int]
+) -> list[Answer]:
     """What is remembered under each key; ``read`` gives it for the places of those under which nothing is.
 
-    The least recently asked for go when there is no room.
+    ``weigh`` says how many bytes an answer takes. The least recently asked for go when there is no room. What comes out
+    is shared: nobody may change it.
     """
     global _size  # noqa: PLW0603 - one memory a process
-    found: dict[Hashable, Sequence[Merged]] = {}
+    found: dict[Hashable, Answer] = {}
     with _lock:
         for key in keys:
             if key in _known:
@@ -37,17 +40,23 @@ def each(keys: Sequence[Hashable], read: Callable[[list[int]], Sequence[Sequence
     missing = [place for place, key in enumerate(keys) if key not in found]
     if not missing:
         return list(map(found.__getitem__, keys))
-    made = {keys[place]: rows for place, rows in zip(missing, read(missing), strict=True)}
+    made = {keys[place]: answer for place, answer in zip(missing, read(missing), strict=True)}
+    weights = {key: _KEY_BYTES + weigh(answer) for key, answer in made.items()}
     with _lock:
-        for key, rows in made.items():
+        for key, answer in made.items():
             if key not in _known:
-                taken = sum(_ROW_BYTES + sum(map(len, row.datas)) for row in rows)
-                _known[key] = rows, taken
-                _size += taken
+                _known[key] = answer, weights[key]
+                _size += weights[key]
         while _size > _MOST_BYTES:
             _, (_, freed) = _known.popitem(last=False)
             _size -= freed
     return list(map((found | made).__getitem__, keys))
+
+
+def any_of(keys: Sequence[Hashable]) -> bool:
+    """Whether something is remembered under one of the keys."""
+    with _lock:
+        return any(key in _known for key in keys)
 
 
 def _begin_anew() -> None:

@@ -22,7 +22,7 @@ _DATAS: Final = "series_id, {start} AS start, data"
 
 @dataclass(frozen=True, slots=True)
 class Merged:
-    """What a series did in a step of the range (the whole range without steps). ``datas`` are to be merged."""
+    """What a series did in a step of the range. ``datas`` are to be merged."""
 
     series: int
     start: int
@@ -33,9 +33,7 @@ class Merged:
     datas: Sequence[bytes]
 
 
-def read(
-    series: Sequence[int], with_data: Sequence[int], stretches: Sequence[Stretch], step: int | None = None
-) -> list[Merged]:
+def read(series: Sequence[int], with_data: Sequence[int], stretches: Sequence[Stretch], step: int) -> list[Merged]:
     """What each series did in each step of ``step`` minutes since the epoch; only steps that have rows.
 
     ``with_data`` are those of the series that have bytes. Every stretch has to lie within steps that its resolution
@@ -43,7 +41,7 @@ def read(
     """
     if not series or not stretches:
         return []
-    start = "0" if step is None else f"(extract(epoch FROM ts)::bigint / {60 * step:d} * {step:d})"
+    start = f"(extract(epoch FROM ts)::bigint / {60 * step:d} * {step:d})"
     datas: dict[tuple[int, int], list[bytes]] = {}
     with connection.cursor() as cursor:
         # It is over in milliseconds: nothing to start workers or a compiler for, and it is not to be written to disk.

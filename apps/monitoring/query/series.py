@@ -3,22 +3,26 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
 from apps.monitoring.catalogue import EACH, METRICS, RATIOS
 from apps.monitoring.core import statistic
+from apps.monitoring.core.cell import Cell
 from apps.monitoring.core.clock import SECONDS, isoformat, minute_of
 from apps.monitoring.core.resolution import Resolution
 from apps.monitoring.core.rules import Operator, Rule, Scope, Statistic, problems
-from apps.monitoring.core.series import GLOBAL
+from apps.monitoring.core.series import GLOBAL, SeriesKey
 from apps.monitoring.core.summary import Reader
 from apps.monitoring.ingest.hotstore import HotStore
 from apps.monitoring.query import cache, source
 from apps.monitoring.query.errors import QuestionError, RangeError, UnknownTenantError
 from apps.monitoring.query.source import Steps
+from apps.monitoring.query.steps import Making
 from apps.monitoring.rollup import floors
+from apps.monitoring.rollup.cells import Cells
 
 STEPS: Final = tuple(step for step in range(1, Resolution.DAY + 1) if Resolution.DAY % step == 0)
 """Minutes that a step may have: those that divide a day."""
@@ -26,6 +30,12 @@ MAX_STEPS: Final = 11_000
 """As many points as Prometheus gives of a series at most."""
 _COMFORTABLE: Final = 500
 """Points of a chart when nobody says how long a step is."""
+_POINT_BYTES: Final = 100
+_CELL_BYTES: Final = 400
+_BUCKET_BYTES: Final = 100
+"""What these take of the memory for what was read before."""
+
+Answer = TypeVar("Answer")
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,13 +84,22 @@ def _too_fine(start: datetime, step: int) -> tuple[int, int] | None:
     return None
 
 
-def steps(tenant: str | None, metrics: list[str], over: Range) -> Steps:
-    """The cells of some metrics of a tenant (None: all together) in each step that has any, live to the second.
+def steps(tenant: str | None, metrics: list[str], over: Range, making: Making[Answer]) -> Steps[Answer]:
+    """What is made of the cells of some metrics of a tenant (None: all together) in each step that has any, live to the second.
 
     Raises HotStoreUnavailableError.
     """
     owner = GLOBAL if tenant is None else tenant
-    return source.read_steps(owner, over.first, over.last, over.step, metrics, HotStore.from_conf())
+    return source.read_steps(owner, over.first, over.last, over.step, metrics, making, HotStore.from_conf())
+
+
+def cells(metrics: list[str]) -> Making[Cells]:
+    """The cells of each step, which nobody may change."""
+    return Making(("cells", *metrics), lambda found: found, lambda found: sum(map(_weight, found.values())))
+
+
+def _weight(cell: Cell) -> int:
+    return _CELL_BYTES + _BUCKET_BYTES * len(cell.buckets) + sum(map(len, cell.sketches))
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,11 +135,11 @@ def series(tenant: str | None, question: Question, over: Range) -> dict[str, Any
     """
     if tenant is not None and "\0" in tenant:
         raise UnknownTenantError(tenant)  # Postgres refuses the character, so nothing can be stored under it
-    found = steps(tenant, statistic.metrics_of(question.metric), over)
-    if tenant is not None and not found.known:
+    known, complete_until, lines = _lines(tenant, question, over)
+    if tenant is not None and not known:
         raise UnknownTenantError(tenant)
-    lines = {"": found.cells} if question.group_by is None else statistic.by_label(found.cells, question.group_by)
     ratio = RATIOS.get(question.metric)
+    nothing = _value({}, question, over)
     return {
         "tenant": tenant,
         "metric": question.metric,
@@ -129,19 +148,37 @@ def series(tenant: str | None, question: Question, over: Range) -> dict[str, Any
         "from": isoformat(over.first),
         "to": isoformat(over.last),
         "step_seconds": over.step * SECONDS,
-        "complete_until": None if found.complete_until is None else isoformat(found.complete_until),
+        "complete_until": None if complete_until is None else isoformat(complete_until),
         "timestamps": [isoformat(start) for start in over.starts()],
         "series": [
             {
                 "labels": {} if question.group_by is None else {question.group_by: name},
-                "values": [
-                    statistic.value(cells.get(start, {}), question.metric, question.statistic, over.step * SECONDS)
-                    for start in over.starts()
-                ],
+                "values": [values.get(start, nothing) for start in over.starts()],
             }
-            for name, cells in lines.items()
+            for name, values in lines.items()
         ],
     }
+
+
+Values = dict[int, float | None]
+
+
+def _lines(tenant: str | None, question: Question, over: Range) -> tuple[bool, int | None, dict[str, Values]]:
+    """Whether the tenant is known, until when all is complete, and the values of each line in the steps that have any."""
+    metrics = statistic.metrics_of(question.metric)
+    if question.group_by is None:
+        single = steps(tenant, metrics, over, Making(question, lambda own: _value(own, question, over), lambda _: _POINT_BYTES))
+        return single.known, single.complete_until, {"": single.answers}
+    found = steps(tenant, metrics, over, cells(metrics))
+    lines = {
+        name: {start: _value(own, question, over) for start, own in line.items()}
+        for name, line in statistic.by_label(found.answers, question.group_by).items()
+    }
+    return found.known, found.complete_until, lines
+
+
+def _value(own: Mapping[SeriesKey, Cell], question: Question, over: Range) -> float | None:
+    return statistic.value(own, question.metric, question.statistic, over.step * SECONDS)
 
 
 def shared(tenant: str | None, question: Question, over: Range) -> dict[str, Any]:
@@ -163,16 +200,15 @@ def per_minute(tenant: str | None, start: datetime, end: datetime) -> list[dict[
 
     A minute without an answer has p95_ms None.
     """
-    found = steps(tenant, ["interactions", "response_time"], Range.covering(start, end, 1)).cells
-    points = []
-    for minute in sorted(found):
-        read = Reader(found[minute])
-        if read.count("interactions"):
-            points.append(
-                {
-                    "minute": isoformat(minute),
-                    "interactions": read.count("interactions"),
-                    "p95_ms": read.quantile("response_time", 0.95),
-                }
-            )
-    return points
+    over = Range.covering(start, end, 1)
+    found = steps(tenant, ["interactions", "response_time"], over, Making("point", _point, lambda _: 2 * _POINT_BYTES)).answers
+    return [
+        {"minute": isoformat(minute), "interactions": count, "p95_ms": p95}
+        for minute, (count, p95) in sorted(found.items())
+        if count
+    ]
+
+
+def _point(own: Cells) -> tuple[int, float | None]:
+    read = Reader(own)
+    return read.count("interactions"), read.quantile("response_time", 0.95)

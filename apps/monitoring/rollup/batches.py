@@ -10,6 +10,7 @@ from typing import Final
 
 import numpy as np
 from django.db import connection, transaction
+from django.db.models import Count, Max
 from django.utils import timezone
 
 from apps.monitoring.core import distinct, series
@@ -142,19 +143,15 @@ def _cells(blocks: Iterable[Block]) -> dict[int, Cell]:
     return cells
 
 
-def versions(start: int, end: int, step: int) -> dict[int, tuple[int, datetime]]:
-    """Which batches each ``step`` minutes of ``[start, end)`` came with; others, other rows.
+def versions(start: int, end: int) -> dict[int, tuple[int, datetime]]:
+    """Which batches each of the minutes ``[start, end)`` came with, of all shards; others, other rows.
 
-    Steps without a batch are left out. It holds where the proofs are kept: not `without_proof`. Call it in the
+    Minutes without a batch are left out. It holds where the proofs are kept: not `without_proof`. Call it in the
     transaction that reads the rows.
     """
-    with connection.cursor() as cursor:
-        cursor.execute(
-            "SELECT extract(epoch FROM minute)::bigint / (60 * %(step)s) * %(step)s, count(*), max(committed_at) "
-            "FROM monitoring_rollupbatch WHERE minute >= %(start)s AND minute < %(end)s GROUP BY 1",
-            {"step": step, "start": to_datetime(start), "end": to_datetime(end)},
-        )
-        return {first: (count, last) for first, count, last in cursor.fetchall()}
+    found = RollupBatch.objects.filter(minute__gte=to_datetime(start), minute__lt=to_datetime(end)).values_list("minute")
+    told = found.annotate(batches=Count("id"), last=Max("committed_at"))
+    return {to_minute(minute): (batches, last) for minute, batches, last in told}
 
 
 def without_proof(minute: int) -> bool:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Mapping
+from functools import lru_cache
 from typing import Final
 
 from apps.monitoring.catalogue import BY_CODE, Kind
@@ -17,6 +18,8 @@ _log = logging.getLogger(__name__)
 
 Cells = dict[SeriesKey, Cell]
 
+_FIELDS: Final = 50_000
+"""Whose meaning is remembered: the same few thousand are read again and again."""
 _PARTS: Final = {part: part for part in (COUNT, SUM, MIN, MAX)}
 
 
@@ -24,20 +27,26 @@ def cells_of(held: Held) -> Cells:
     """The cells of one tenant in one batch."""
     cells: Cells = {}
     for field, value in held.fields.items():
-        spelled, _, part = field.rpartition(":")
         try:
-            metric, values = series.decode(spelled)
-            histogram = metric.kind is Kind.HISTOGRAM and part not in _PARTS
-            known = int(part) if histogram else _PARTS[part]
+            key, part = _meant(field)
         except (KeyError, ValueError):
             # Written by a newer version beside this one: what it means is not known here.
             _log.warning("a field of an unknown metric is left out: %r", field)
             continue
-        _put(cells.setdefault(SeriesKey(metric.name, values), Cell()), known, value)
+        _put(cells.setdefault(key, Cell()), part, value)
     for code, members in held.members.items():
         sketch = distinct.encode(members)
         cells[SeriesKey(BY_CODE[code].name)] = Cell(count=distinct.count(sketch), sketches=[sketch])
     return cells
+
+
+@lru_cache(maxsize=_FIELDS)
+def _meant(field: str) -> tuple[SeriesKey, str | int]:
+    """The series, and the named part or the bucket, that a field spells. Raises KeyError or ValueError."""
+    spelled, _, part = field.rpartition(":")
+    metric, values = series.decode(spelled)
+    histogram = metric.kind is Kind.HISTOGRAM and part not in _PARTS
+    return SeriesKey(metric.name, values), int(part) if histogram else _PARTS[part]
 
 
 def _put(cell: Cell, part: str | int, value: int) -> None:

@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
 
 from django.db import connection
-from django.db.models import Count, F, Max, QuerySet, Sum
-from django.db.models.functions import Coalesce
+from django.db.models import F, QuerySet
 from django.utils import timezone
 
 from apps.monitoring.conf import conf
 from apps.monitoring.core.clock import to_datetime, to_minute
-from apps.monitoring.core.resolution import Resolution, Stored
+from apps.monitoring.core.resolution import Resolution, Stored, Stretch
 from apps.monitoring.models import Compaction
 from apps.monitoring.rollup import floors
 
@@ -32,6 +32,16 @@ WHERE c.changes > c.compacted AND c.resolution = %(resolution)s AND c.shard = co
       AND f.ts >= c.ts AND f.ts < c.ts + make_interval(mins => %(resolution)s)
   )
 ORDER BY c.ts, c.shard
+"""
+
+_VERSIONS: Final = """
+SELECT c.resolution, c.ts, count(*), sum(c.compacted)::bigint, max(c.compacted_at)
+FROM (
+  SELECT DISTINCT resolution, shard, ts, compacted, compacted_at
+  FROM unnest(%s::int[], %s::timestamptz[], %s::timestamptz[]) AS asked (length, first, last)
+  JOIN monitoring_compaction ON resolution = length AND ts >= first AND ts < last
+) AS c
+GROUP BY c.resolution, c.ts
 """
 
 
@@ -94,14 +104,25 @@ def stored(start: int, end: int) -> Stored:
     return Stored(stale, floors.read())
 
 
-def version(resolution: Resolution, start: int, end: int) -> tuple[int, int, datetime | None]:
-    """What the hours or days that begin in ``[start, end)`` were made of; another one, other rows.
+def versions(stretches: Iterable[Stretch]) -> dict[tuple[Resolution, int], tuple[int, int, datetime | None]]:
+    """What each hour or day that begins in the stretches was made of, in all shards; another version, other rows.
 
-    Call it in the transaction that reads them.
+    Those without data are left out. Call it in the transaction that reads the rows.
     """
-    found = Compaction.objects.filter(resolution=resolution, ts__gte=to_datetime(start), ts__lt=to_datetime(end))
-    told = found.aggregate(periods=Count("ts"), changes=Coalesce(Sum("compacted"), 0), last=Max("compacted_at"))
-    return told["periods"], told["changes"], told["last"]
+    stretches = list(stretches)
+    with connection.cursor() as cursor:
+        cursor.execute(
+            _VERSIONS,
+            [
+                [one.resolution for one in stretches],
+                [to_datetime(one.start) for one in stretches],
+                [to_datetime(one.end) for one in stretches],
+            ],
+        )
+        return {
+            (Resolution(resolution), to_minute(start)): (count, changes, last)
+            for resolution, start, count, changes, last in cursor.fetchall()
+        }
 
 
 def stale_shards() -> list[int]:

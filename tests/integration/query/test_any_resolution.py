@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
 
@@ -14,6 +15,7 @@ from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from apps.monitoring.alerts.measure import Windows
+from apps.monitoring.alerts.sweep import Sweep
 from apps.monitoring.core.clock import to_datetime, to_minute
 from apps.monitoring.core.event import Event
 from apps.monitoring.core.judging import NOTHING
@@ -30,7 +32,7 @@ from apps.monitoring.query.series import Range
 from apps.monitoring.query.summary import summary
 from apps.monitoring.rollup import floors
 from apps.monitoring.rollup.cells import Cells, cells_of, merge
-from tests.integration.ingest.hot import interaction
+from tests.integration.ingest.hot import Writer, interaction
 from tests.integration.rollup.stored import compact, roll_up, send
 from tests.integration.rollup.test_rollup import clear
 from tests.unit.ingest.made import KINDS, event, merged
@@ -39,6 +41,7 @@ TENANTS = ("acme", "bolt", "cyan")
 DAYS = 3
 FIRST = Resolution.DAY.floor(to_minute(timezone.now() - timedelta(days=6)))
 LAST = FIRST + DAYS * Resolution.DAY
+STEPS = (1, 20, 60, 180, 1_440)
 
 
 def made(seed: int, count: int) -> list[Event]:
@@ -77,10 +80,31 @@ def plain(slots: Slots, tenant: str, start: int, end: int) -> Cells:
     return cells
 
 
-def shuffled(events: Sequence[Event], parts: int, seed: int) -> list[list[Event]]:
-    mixed = list(events)
-    random.Random(seed).shuffle(mixed)
-    return [mixed[part::parts] for part in range(parts)]
+@dataclass(frozen=True)
+class Course:
+    """What happens to the events of a seed, one thing after another.
+
+    So a batch has any number of flushes, and a minute any number of batches, most of them late.
+    """
+
+    seed: int
+    shards: int
+    happens: list[str]
+    """``flush``: a part of the events comes, from one of two writers. ``roll`` and ``compact``: what is due. ``ask``: see below."""
+    dropped: int
+    """Days whose minutes go after the first compaction."""
+    live: bool
+    """Whether the last flush is still in the hot store in the end."""
+
+
+courses = st.builds(
+    Course,
+    seed=st.integers(0, 10**6),
+    shards=st.sampled_from([1, 3, 8]),
+    happens=st.lists(st.sampled_from(["flush", "flush", "flush", "roll", "roll", "compact", "ask"]), max_size=9),
+    dropped=st.integers(0, 2),
+    live=st.booleans(),
+)
 
 
 @pytest.fixture
@@ -90,47 +114,61 @@ def settings_of_django(request: pytest.FixtureRequest) -> Any:
 
 @pytest.mark.usefixtures("stores")
 @settings(
-    max_examples=8,
+    max_examples=6,
     deadline=None,
     database=None,
     suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
 )
-@given(
-    seed=st.integers(0, 10**6),
-    parts=st.integers(1, 4),
-    shard_count=st.sampled_from([1, 3, 8]),
-    compacted=st.lists(st.booleans(), min_size=4, max_size=4),
-    live=st.booleans(),
-    dropped=st.integers(0, 2),
+@given(course=courses)
+@example(
+    course=Course(1, 3, ["flush", "roll", "compact", "ask", "flush", "flush", "roll", "ask", "flush", "compact"], 2, live=False)
 )
-@example(seed=1, parts=3, shard_count=3, compacted=[True, False, True, True], live=False, dropped=2)
-@example(seed=2, parts=2, shard_count=8, compacted=[True, False, False, False], live=True, dropped=0)
-def test_whatever_made_the_rows_the_answers_are_those_of_the_events(  # noqa: PLR0913, PLR0917 - what is drawn
-    settings_of_django: Any,
-    valkey: redis.Redis,
-    seed: int,
-    parts: int,
-    shard_count: int,
-    compacted: list[bool],
-    live: bool,  # noqa: FBT001
-    dropped: int,
+@example(course=Course(2, 8, ["flush", "roll", "compact", "ask", "flush", "roll", "ask"], 0, live=True))
+@example(course=Course(3, 1, ["flush", "flush", "roll", "flush", "ask", "roll", "compact", "ask"], 0, live=False))
+def test_whatever_made_the_rows_the_answers_are_those_of_the_events(
+    settings_of_django: Any, valkey: redis.Redis, course: Course
 ) -> None:
     clear(valkey)
     RetentionFloor.objects.all().delete()
-    settings_of_django.MONITORING_SHARDS = shard_count
-    events = made(seed, 120)
-    generator = random.Random(seed)
-    for number, part in enumerate(shuffled(events, parts, seed)):
-        send(*part)
-        if not (live and number == parts - 1):
-            roll_up((LAST + 10) * 60.0)
-        if compacted[number]:
-            compact()
-        if dropped and number == 0:
-            compact()
-            floors.move(Resolution.MINUTE, to_datetime(FIRST + dropped * Resolution.DAY), timezone.now())
-    slots = merged(events)
-    for _ in range(6):
+    settings_of_django.MONITORING_SHARDS = course.shards
+    generator = random.Random(course.seed)
+    slots, dropped = play(course, generator)
+    check_summaries(slots, generator, 6, dropped)
+    check_steps(slots, generator, dropped, STEPS)
+    if not course.live:
+        check_rules(slots, generator, dropped)
+        check_sweeps(slots, generator, dropped)
+
+
+def play(course: Course, generator: random.Random) -> tuple[Slots, int]:
+    """What all the events come to, and of how many days the minutes are dropped."""
+    writers = [Writer(HotStore.from_conf()) for _ in range(2)]
+    events = made(course.seed, 70)
+    generator.shuffle(events)
+    flushes = course.happens.count("flush") + 1
+    parts = [events[part::flushes] for part in range(flushes)]
+    flushed: list[Event] = []
+    dropped = 0
+    for what in [*course.happens, "flush", *([] if course.live else ["roll"])]:
+        match what:
+            case "flush":
+                assert generator.choice(writers).send(*parts[0])
+                flushed += parts.pop(0)
+            case "roll":
+                roll_up((LAST + 10) * 60.0)
+            case "compact":
+                compact()
+                if course.dropped and not dropped:
+                    dropped = course.dropped
+                    floors.move(Resolution.MINUTE, to_datetime(FIRST + dropped * Resolution.DAY), timezone.now())
+            case "ask":
+                check_summaries(merged(flushed), generator, 2, dropped)
+                check_steps(merged(flushed), generator, dropped, (generator.choice(STEPS),))
+    return merged(events), dropped
+
+
+def check_summaries(slots: Slots, generator: random.Random, ranges: int, dropped: int) -> None:
+    for _ in range(ranges):
         start, end = sorted(generator.sample(range(FIRST, LAST + 1), 2))
         for tenant in (generator.choice(TENANTS), GLOBAL):
             reading = source.read(tenant, start, end, HotStore.from_conf())
@@ -138,25 +176,48 @@ def test_whatever_made_the_rows_the_answers_are_those_of_the_events(  # noqa: PL
             if not dropped:
                 assert (reading.start, reading.end) == (start, end)
             assert summarize(reading.cells) == summarize(plain(slots, tenant, reading.start, reading.end))
-    check_steps(slots, generator, dropped)
-    if not live:
-        check_rules(slots, generator, dropped)
 
 
-def check_steps(slots: Slots, generator: random.Random, dropped: int) -> None:
-    for step in (1, 20, 60, 180, 1_440):
+def check_steps(slots: Slots, generator: random.Random, dropped: int, steps: Sequence[int]) -> None:
+    for step in steps:
         start = FIRST + step * generator.randrange((LAST - FIRST) // step)
         if dropped and step < 60:
             start = max(start, FIRST + dropped * Resolution.DAY)
         tenant = generator.choice([*TENANTS, None])
-        found = series.steps(
-            tenant, ["interactions", "response_time"], Range.covering(to_datetime(start), to_datetime(LAST), step)
-        ).cells
+        metrics = ["interactions", "response_time"]
+        over = Range.covering(to_datetime(start), to_datetime(LAST), step)
+        found = series.steps(tenant, metrics, over, series.cells(metrics)).answers
         for at in range(start, LAST, step):
             wanted = Reader(plain(slots, tenant or GLOBAL, at, at + step))
             read = Reader(found.get(at, {}))
             assert read.count("interactions") == wanted.count("interactions")
             assert read.quantile("response_time", 0.95) == wanted.quantile("response_time", 0.95)
+
+
+RULES: tuple[tuple[str, str], ...] = (
+    ("response_time", "p95"),
+    ("interactions", "count"),
+    ("conversations", "count"),
+    ("handoff_rate", "ratio"),
+    ("cost", "sum"),
+)
+
+
+def rule(metric: str, statistic: str, window: int, scope: Scope) -> Rule:
+    return Rule(name="r", metric=metric, statistic=statistic, operator="gt", threshold=0.0, window=window, scope=scope)
+
+
+def told(metric: str, statistic: str, cells: Cells) -> float | None:
+    """What a rule on it should see."""
+    read = Reader(cells)
+    match statistic:
+        case "p95":
+            return read.quantile(metric, 0.95)
+        case "ratio":
+            return read.ratio(metric)
+        case "sum":
+            return read.unit_sum(metric)
+    return float(read.count(metric)) or None
 
 
 def check_rules(slots: Slots, generator: random.Random, dropped: int) -> None:
@@ -165,26 +226,30 @@ def check_rules(slots: Slots, generator: random.Random, dropped: int) -> None:
         start = minute + 1 - window
         if dropped and start < FIRST + dropped * Resolution.DAY:
             start = Resolution.HOUR.floor(start)
-        given: dict[str, Any] = {"name": "r", "operator": "gt", "threshold": 0.0, "window": window}
         windows = Windows(minute)
-        for metric, statistic in [
-            ("response_time", "p95"),
-            ("interactions", "count"),
-            ("handoff_rate", "ratio"),
-            ("cost", "sum"),
-        ]:
+        for metric, statistic in RULES:
             for scope, tenants in ((Scope.EVERY_TENANT, TENANTS), (Scope.GLOBAL, ("",))):
-                seen = windows.measure(Rule(**given, metric=metric, statistic=statistic, scope=scope))
+                given = rule(metric, statistic, window, scope)
+                seen = windows.measure(given)
                 for tenant in tenants:
-                    read = Reader(plain(slots, tenant, start, minute + 1))
-                    wanted = {
-                        "p95": lambda read=read: read.quantile("response_time", 0.95),
-                        "count": lambda read=read: float(read.count("interactions")) or None,
-                        "ratio": lambda read=read: read.ratio("handoff_rate"),
-                        "sum": lambda read=read: read.unit_sum("cost"),
-                    }[statistic]()
+                    wanted = told(metric, statistic, plain(slots, tenant, start, minute + 1))
                     found = seen.get(tenant, NOTHING).value
                     assert found == (None if wanted is None else pytest.approx(wanted, rel=1e-12)), (metric, window, tenant)
+
+
+def check_sweeps(slots: Slots, generator: random.Random, dropped: int) -> None:
+    """What a backtest sees in three minutes that follow each other. It looks at minutes only, which have to be there."""
+    for window in (1, 60, 500):
+        first = max(generator.randrange(FIRST, LAST - 3), FIRST + dropped * Resolution.DAY + window)
+        for metric, statistic in RULES:
+            scope = generator.choice([Scope.EVERY_TENANT, Scope.GLOBAL])
+            sweep = Sweep(rule(metric, statistic, window, scope), first, first + 3)
+            for frame in sweep:
+                for row, tenant in enumerate(frame.tenants):
+                    for column, minute in enumerate(range(frame.start, frame.end)):
+                        wanted = told(metric, statistic, plain(slots, tenant, minute + 1 - window, minute + 1))
+                        found = frame.seen(row, column).value
+                        assert found == (None if wanted is None else pytest.approx(wanted, rel=1e-12)), (metric, window, tenant)
 
 
 @pytest.mark.usefixtures("stores")
@@ -202,7 +267,8 @@ class TestWhatIsNotKeptAnyMore:
         floors.move(Resolution.MINUTE, to_datetime(FIRST + Resolution.DAY), timezone.now())
         with pytest.raises(RangeError, match="60 divides"):
             Range.covering(to_datetime(FIRST), to_datetime(LAST), 5)
-        assert series.steps(None, ["interactions"], Range.covering(to_datetime(FIRST), to_datetime(LAST), 120)).cells == {}
+        over = Range.covering(to_datetime(FIRST), to_datetime(LAST), 120)
+        assert series.steps(None, ["interactions"], over, series.cells(["interactions"])).answers == {}
 
     @pytest.mark.parametrize("step", [0, 7, 2_880])
     def test_a_step_that_divides_no_day_is_refused(self, step: int) -> None:

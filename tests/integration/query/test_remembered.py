@@ -12,7 +12,7 @@ from django.utils import timezone
 from apps.monitoring.core.clock import minute_of, to_datetime
 from apps.monitoring.core.resolution import Resolution
 from apps.monitoring.query import remembered
-from apps.monitoring.query.rows import Merged
+from apps.monitoring.query.series import Question, Range, per_minute, series
 from apps.monitoring.query.summary import summary
 from apps.monitoring.rollup import floors
 from tests.integration.ingest.hot import interaction
@@ -24,9 +24,19 @@ HOURS = 4
 FIRST = Resolution.HOUR.floor(minute_of(time.time())) - 6 * 60
 
 
+INTERACTIONS = Question("interactions", "count")
+
+
 def total(tenant: str | None) -> int:
     found = summary(tenant, to_datetime(FIRST), to_datetime(FIRST + HOURS * 60))
     return int(found["interactions"]["total"])
+
+
+def points(tenant: str | None, step: int, question: Question = INTERACTIONS) -> list[float | None]:
+    """The values of the first line over twenty minutes."""
+    found = series(tenant, question, Range.covering(to_datetime(FIRST), to_datetime(FIRST + 20), step))
+    values: list[float | None] = found["series"][0]["values"]
+    return values
 
 
 def done() -> None:
@@ -63,6 +73,35 @@ def test_ten_minutes_are_read_once_until_another_batch_comes(tenant: str | None)
         assert total(tenant) == 21 + late
         roll_up(time.time())
         assert total(tenant) == 21 + late
+
+
+@pytest.mark.parametrize("tenant", ["acme", None], ids=["one tenant", "all together"])
+def test_the_points_of_a_chart_are_made_once_until_another_batch_comes(tenant: str | None) -> None:
+    send(*[interaction(number, "acme", FIRST + number) for number in range(20)])
+    roll_up(time.time())
+    assert points(tenant, 1) == [1.0] * 20
+    with connection.cursor() as cursor:  # behind everybody's back
+        cursor.execute("UPDATE monitoring_metricsnapshot SET count = count + 100")
+        assert points(tenant, 1) == [1.0] * 20
+        cursor.execute("UPDATE monitoring_metricsnapshot SET count = count - 100")
+    for step, made in ((5, [5.0] * 4), (2, [2.0] * 10), (10, [10.0] * 2)):
+        assert points(tenant, step) == made
+    send(interaction(100, "acme", FIRST + 13))
+    for _ in range(2):
+        assert points(tenant, 10) == [10.0, 11.0]
+        roll_up(time.time())
+
+
+def test_the_points_of_one_question_are_not_those_of_another() -> None:
+    send(interaction(1, "acme", FIRST, model_used="a"), interaction(2, "acme", FIRST, model_used="b"))
+    roll_up(time.time())
+    assert points("acme", 10) == [2.0, 0]
+    assert points("acme", 10, Question("response_time", "max")) == [1002, None]
+    assert points("acme", 10, Question("response_time", "min")) == [1001, None]
+    assert points("acme", 10, Question("model_usage", "count")) == [2.0, 0]
+    assert points("acme", 10, Question("model_usage", "count", "model")) == [1.0, 0]
+    for _ in range(2):
+        assert per_minute("acme", to_datetime(FIRST), to_datetime(FIRST + 5))[0]["interactions"] == 2
 
 
 def test_minutes_whose_batches_are_forgotten_are_read_each_time(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -110,9 +149,8 @@ def test_late_records_are_in_the_next_answer() -> None:
 
 def test_it_does_not_grow_without_bound() -> None:
     remembered._begin_anew()
-    rows = [Merged(1, 0, 1, None, None, None, (b"x" * 1_000_000,))]
     for number in range(200):
-        assert remembered.each([("a test", number)], lambda _: [rows]) == [rows]
+        assert remembered.each([("a test", number)], lambda _: [b"x" * 1_000_000], len) == [b"x" * 1_000_000]
     assert remembered._size <= 64_000_000
     assert len(remembered._known) == 63
     assert ("a test", 199) in remembered._known
