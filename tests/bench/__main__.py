@@ -9,6 +9,7 @@ import os
 import shutil
 import sys
 import tempfile
+import time
 from collections.abc import Callable, Mapping
 from multiprocessing.connection import Connection
 from pathlib import Path
@@ -59,9 +60,9 @@ def compaction(_: Servers) -> Rows:
 
 
 def reading(_: Servers) -> Rows:
-    from tests.bench import ranges
+    from tests.bench import reading
 
-    return ranges.reading()
+    return reading.measure()
 
 
 def evaluation(_: Servers) -> Rows:
@@ -92,7 +93,7 @@ BENCHMARKS: Mapping[str, tuple[str, Callable[[Servers], Rows]]] = {
     "evaluation": ("how long a minute of nine rules is judged, beside Prometheus", evaluation),
     "replay": ("how fast a recording is replayed", replay),
     "percentiles": ("how far percentiles are off, beside classic Prometheus buckets, in per cent", percentiles),
-    "reading": ("how long the answer for each range takes", reading),
+    "reading": ("how long each answer takes, while minutes go by", reading),
 }
 
 
@@ -102,10 +103,13 @@ def main() -> None:
     parser.add_argument("--only", choices=BENCHMARKS, action="append", help="this one, and others named so")
     options = parser.parse_args()
     results: dict[str, Rows] = {}
+    start = time.monotonic()
     for name in options.only or BENCHMARKS:
         what, measure = BENCHMARKS[name]
         print(f"measuring {what} …", file=sys.stderr)
+        began = time.monotonic()
         results[name] = alone(measure)
+        print(f"… {time.monotonic() - began:.0f} s", file=sys.stderr)
     OUTPUT.parent.mkdir(exist_ok=True)
     known = json.loads(OUTPUT.read_text()) if OUTPUT.exists() else {}
     judged = verdicts(results)
@@ -113,6 +117,7 @@ def main() -> None:
     OUTPUT.write_text(json.dumps(results | {"targets": verdicts(results)}, indent=2))
     tables = {**{name: results[name] for name in options.only or BENCHMARKS}, **({"targets": judged} if judged else {})}
     print(json.dumps(tables, indent=2) if options.json else "\n\n".join(table(name, rows) for name, rows in tables.items()))
+    print(f"measured in {time.monotonic() - start:.0f} s", file=sys.stderr)
     if any(target["met"] == "NO" for target in judged):
         raise SystemExit(1)
 

@@ -1,12 +1,10 @@
-"""What compaction and reading cost with 10,000 tenants: rows a second, and milliseconds for each range."""
+"""What 10,000 tenants have stored, and how fast an hour of theirs is compacted."""
 
 from __future__ import annotations
 
 import math
-import random
-import statistics
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from datetime import timedelta
 from typing import Any, Final
 
@@ -14,7 +12,6 @@ import numpy as np
 from django.db import connection, transaction
 
 HOUR, DAY = 60, 1_440
-RUNS: Final = 40
 TENANTS: Final = 10_000
 VARIANTS: Final = 97
 """Of the bytes of a row: together they have as many members as conversations are there."""
@@ -41,30 +38,28 @@ ROW: Final = "ts, count, sum, min, max, series_id, resolution, part, data"
 
 def compaction(tenants: int = TENANTS) -> list[dict[str, Any]]:
     """One row a size: how long an hour of minutes takes to become an hour, in one process."""
-    now = _tables(tenants)
+    now = int(time.time() // 60)
+    _tables(now, tenants)
     return [_compaction(size, now // HOUR * HOUR - HOUR) for size in (tenants // 10, tenants)]
 
 
-def reading(tenants: int = TENANTS) -> list[dict[str, Any]]:
-    """One row a range: how long the first answer takes, and one whose whole hours or days were read for another."""
-    now = _tables(tenants)
+def past(now: int, tenants: int = TENANTS) -> None:
+    """Everything that was stored until a minute: of all tenants together for a day, of one tenant for 90."""
+    _tables(now, tenants)
     _compaction(tenants, now // HOUR * HOUR - HOUR)
     _history(now)
-    return list(_reading(now, tenants))
 
 
-def _tables(tenants: int) -> int:
-    """The series of so many tenants, and shards that are complete up to this minute, which is returned."""
-    from apps.monitoring.core.clock import minute_of, to_datetime
+def _tables(now: int, tenants: int) -> None:
+    """The series of so many tenants, and shards that are complete up to a minute."""
+    from apps.monitoring.core.clock import to_datetime
     from apps.monitoring.models import ShardProgress
 
-    now = minute_of(time.time())
     _series(tenants)
     for shard in range(8):
         ShardProgress.objects.update_or_create(
             shard=shard, defaults={"complete_until": to_datetime(now), "ticked_at": to_datetime(now)}
         )
-    return now
 
 
 def _series(tenants: int) -> None:
@@ -164,6 +159,7 @@ def _compaction(tenants: int, hour: int) -> dict[str, Any]:
 
 def _history(now: int) -> None:
     """What everybody together did for two days, and one tenant for 90, beside an hour of minutes of all tenants."""
+    from apps.monitoring.core.clock import to_datetime
     from apps.monitoring.core.resolution import Resolution
     from apps.monitoring.rollup import periods
     from apps.monitoring.rollup.periods import Period
@@ -191,55 +187,11 @@ def _history(now: int) -> None:
         cursor.execute(  # as the roll-up leaves it
             "INSERT INTO monitoring_rollupbatch (id, shard, minute, rows, late, committed_at) "
             "SELECT gen_random_uuid(), shard, minute, 1, false, now() "
-            "FROM generate_series(now() - interval '36 days', now(), '1 minute') AS minutes (minute), generate_series(0, 7) AS shard"
+            "FROM generate_series(%s, %s, interval '1 minute') AS minutes (minute), generate_series(0, 7) AS shard",
+            [to_datetime(now - 36 * DAY), to_datetime(now - 1)],
         )
     for shard in range(8):
         with transaction.atomic():
             periods.touch(Period(Resolution.HOUR, shard, now // HOUR * HOUR))  # the hour under way
     with connection.cursor() as cursor:
         cursor.execute("VACUUM ANALYZE monitoring_metricsnapshot, monitoring_series, monitoring_rollupbatch")
-
-
-def _reading(now: int, tenants: int) -> Iterator[dict[str, Any]]:
-    """Each range ends at another minute of the last hour, as the ranges of people do."""
-    from apps.monitoring.alerts.measure import Windows
-    from apps.monitoring.core.clock import to_datetime
-    from apps.monitoring.core.rules import Rule
-    from apps.monitoring.query.summary import summary
-
-    generator = random.Random(3)
-
-    def summaries(tenant: str | None, minutes: int) -> Callable[[], Any]:
-        def read() -> Any:
-            end = now - generator.randrange(1, 20)
-            return summary(tenant, to_datetime(end - minutes), to_datetime(end))
-
-        return read
-
-    def rule() -> Any:
-        slow = Rule(name="r", metric="response_time", statistic="p95", operator="gt", threshold=1.0)
-        return Windows(now // HOUR * HOUR - generator.randrange(1, 50)).measure(slow)
-
-    for name, read, target in (
-        ("1 h, one tenant", summaries(TENANT, HOUR), None),
-        ("7 days, one tenant", summaries(TENANT, 7 * DAY), 50),
-        ("90 days, one tenant", summaries(TENANT, 90 * DAY), 300),
-        (f"1 h, {tenants} tenants together", summaries(None, HOUR), None),
-        (f"24 h, {tenants} tenants together", summaries(None, DAY), 50),
-        (f"p95 of 5 minutes of each of {tenants} tenants", rule, None),
-    ):
-        first = _milliseconds(read)
-        taken = sorted(_milliseconds(read) for _ in range(RUNS))
-        yield {
-            "what": name,
-            "first_ms": round(first, 1),
-            "p50_ms": round(statistics.median(taken), 1),
-            "p95_ms": round(taken[int(RUNS * 0.95) - 1], 1),
-            "target_p95_ms": target or "-",
-        }
-
-
-def _milliseconds(read: Callable[[], Any]) -> float:
-    began = time.perf_counter()
-    read()
-    return (time.perf_counter() - began) * 1e3

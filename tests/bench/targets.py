@@ -43,12 +43,19 @@ def cell(column: str, what: str) -> Callable[[list[Row]], float]:
 
 
 def most(column: str, *whats: str) -> Callable[[list[Row]], float]:
-    """The largest of several rows."""
-    return lambda rows: max(cell(column, what)(rows) for what in whats)
+    """The largest of a column, or of some of its rows."""
+    return lambda rows: max(cell(column, what)(rows) for what in whats) if whats else max(float(row[column]) for row in rows)
+
+
+def of(column: str, row: int = 0) -> Callable[[list[Row]], float]:
+    """The column of a row."""
+    return lambda rows: float(rows[row][column])
 
 
 OURS = "AgentMonitor"
 USUAL = ("2 % begin to fire", "nothing changes")
+HUNDRED_THOUSAND = 2
+"""The row of so many series."""
 
 TARGETS: Mapping[str, tuple[Target, ...]] = {
     "recording": (
@@ -74,6 +81,24 @@ TARGETS: Mapping[str, tuple[Target, ...]] = {
             ),
             1.5,
         ),
+    ),
+    "rollup": (
+        Target("a minute of 100,000 series by one worker, s", of("roll_up_s", HUNDRED_THOUSAND), 5),
+        Target(
+            "its rows a second by two workers on two cores, to a bare COPY", of("two_copy_ratio", HUNDRED_THOUSAND), 0.4, True
+        ),
+        Target("two workers on two cores, to one on one", of("two_cores_ratio", HUNDRED_THOUSAND), 1.7, True),
+        Target("hot store, bytes a series and minute, at most", most("hot_bytes_a_series"), 100),
+    ),
+    "storage": (Target("a snapshot row with its index, bytes", of("bytes_a_row"), 120),),
+    "reading": (
+        Target("p95 of the summary of 7 days, one tenant, ms", cell("p95_ms", "summary of 7 days"), 50),
+        Target("p95 of the summary of 24 h, 10,000 tenants, ms", cell("p95_ms", "summary of 24 h"), 50),
+        Target("p95 of the summary of 90 days, one tenant, ms", cell("p95_ms", "summary of 90 days"), 300),
+        Target("p95 of the chart of 24 h, 10,000 tenants, ms", cell("p95_ms", "chart of 24 h"), 50),
+        Target("p95 of the dashboard's points of 24 h, ms", cell("p95_ms", "dashboard's points"), 50),
+        Target("p95 of the chart of 7 days, one tenant, ms", cell("p95_ms", "chart of 7 days"), 50),
+        Target("p95 of the chart of 90 days, one tenant, ms", cell("p95_ms", "chart of 90 days"), 300),
     ),
 }
 
