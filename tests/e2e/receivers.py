@@ -6,9 +6,9 @@ import re
 import secrets
 import threading
 from base64 import b64encode
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from standardwebhooks.webhooks import Webhook
 
@@ -59,7 +59,8 @@ class Receivers:
     def events(self) -> list[Received]:
         events = [arrival.body for arrival in self.arrivals.all("sentry")]
         assert all(event.get("logger") == "monitoring.notifications" for event in events), f"an error was reported: {events}"
-        return [_payload(event["event_id"], event["contexts"]["alert"]) for event in events]
+        assert len({event["event_id"] for event in events}) == len(events), "an event arrived twice"
+        return _notifications([_payload(event["contexts"]["alert"]["id"], event["contexts"]["alert"]) for event in events])
 
     def mails(self) -> list[Received]:
         return [_mail(arrival) for arrival in self.arrivals.all("email")]
@@ -89,6 +90,16 @@ def _payload(identity: str, body: dict[str, object]) -> Received:
     assert body["count"] == len(alerts)
     tenants = tuple(sorted(alert["tenant"] for alert in alerts))
     return Received(identity.replace("-", ""), str(body["minute"]), rule["name"], str(body["kind"]), tenants)
+
+
+def _notifications(events: Sequence[Received]) -> list[Received]:
+    """Sentry gets an event for each tenant of a notification."""
+    whole: dict[str, Received] = {}
+    for event in events:
+        told = whole.get(event.id, replace(event, tenants=()))
+        assert not set(told.tenants) & set(event.tenants), f"{event.tenants} were told twice in one notification"
+        whole[event.id] = replace(event, tenants=tuple(sorted((*told.tenants, *event.tenants))))
+    return list(whole.values())
 
 
 def _mail(arrival: Arrival) -> Received:

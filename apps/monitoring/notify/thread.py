@@ -7,7 +7,7 @@ finds what it goes on with, although a notification may be about many tenants th
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from django.db.models import Count, Q, QuerySet
@@ -21,7 +21,8 @@ from apps.monitoring.notify.message import Message
 class Thread:
     """``id`` is that of the notification that opened it, ``message`` what it said, ``receipt`` what the receiver calls it.
 
-    Of its ``count`` tenants ``open`` still fire, and ``waiting`` of those have nobody who looks after them.
+    Of its ``count`` tenants ``open`` still fire, and ``waiting`` of those have nobody who looks after them. ``about`` are
+    those that the new notification is about.
     """
 
     id: str
@@ -30,6 +31,7 @@ class Thread:
     count: int
     open: int
     waiting: int
+    about: frozenset[str] = frozenset()
 
 
 def threads_of(row: Notification) -> list[Thread]:
@@ -51,7 +53,8 @@ def threads_of(row: Notification) -> list[Thread]:
         if hits and opener.pk != row.pk:
             alerts = Alert.objects.filter(pk__in=opener.alert_ids, resolved_at=None)
             counted = alerts.aggregate(open=Count("pk"), waiting=Count("pk", filter=Q(acknowledged_at=None)))
-            found.append(_thread(opener, counted["open"], counted["waiting"]))
+            about = frozenset(Alert.objects.filter(pk__in=hits).values_list("tenant", flat=True))
+            found.append(replace(_thread(opener, counted["open"], counted["waiting"]), about=about))
         missing -= hits
     return found
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from uuid import UUID
 
 import pytest
@@ -9,13 +10,19 @@ import pytest
 from apps.monitoring.notify.channels.outcome import Delivered, Outcome, Rejected, Retry
 from apps.monitoring.notify.channels.sentry.channel import SentryChannel
 from apps.monitoring.notify.message import Message
+from apps.monitoring.notify.thread import Thread
 from tests.sinks import faults
-from tests.sinks.example import RULE, alert, message
+from tests.sinks.example import alert, message, thread
 from tests.sinks.receiver import Receiver
 
 
-def deliver(receiver: Receiver, sent: Message | None = None) -> Outcome:
-    return SentryChannel().deliver(sent or message(), {}, {"dsn": receiver.dsn})
+def deliver(receiver: Receiver, sent: Message | None = None, threads: Sequence[Thread] = ()) -> Outcome:
+    return SentryChannel().deliver(sent or message(), {}, {"dsn": receiver.dsn}, threads)
+
+
+def issues(receiver: Receiver) -> list[tuple[str, str]]:
+    """The issue and the level of each event that arrived."""
+    return [(arrival.body["fingerprint"][2], arrival.body["level"]) for arrival in receiver.arrivals("sentry")]
 
 
 class TestTheEvent:
@@ -38,9 +45,30 @@ class TestTheEvent:
         assert (firing["level"], resolved["level"]) == ("fatal", "info")
         assert resolved["tags"]["kind"] == "resolved"
 
-    def test_many_tenants_are_one_issue_of_the_group(self, receiver: Receiver) -> None:
-        deliver(receiver, message(count=3, alerts=[alert("a"), alert("b"), alert("c")]))
-        assert receiver.arrivals("sentry")[0].body["fingerprint"] == ["agent-monitoring", RULE.name, "group"]
+    def test_each_of_many_tenants_has_its_issue_and_its_end_goes_there(self, receiver: Receiver) -> None:
+        opened = message(count=3, alerts=[alert("a"), alert("b"), alert("c")])
+        deliver(receiver, opened)
+        deliver(receiver, message(kind="resolved", alerts=[alert("b")]), [thread(opened, open=2, about=frozenset("b"))])
+        assert issues(receiver) == [("a", "fatal"), ("b", "fatal"), ("c", "fatal"), ("b", "info")]
+
+    def test_a_repetition_has_the_same_ids_and_no_two_events_have_the_same(self, receiver: Receiver) -> None:
+        opened = message(count=12, alerts=[alert(f"t{n}") for n in range(10)])
+        deliver(receiver, opened)
+        deliver(receiver, opened)
+        ids = [arrival.body["event_id"] for arrival in receiver.arrivals("sentry")]
+        assert ids[:11] == ids[11:]
+        assert len(set(ids)) == 11
+
+    def test_those_that_a_message_does_not_name_are_one_issue_that_ends_with_the_last(self, receiver: Receiver) -> None:
+        opened = message(count=12, alerts=[alert("named"), *(alert(f"t{n}") for n in range(9))])
+        deliver(receiver, opened)
+        assert issues(receiver)[-1] == ("group", "fatal")
+        before = len(issues(receiver))
+        deliver(receiver, message(kind="resolved", alerts=[alert("x")]), [thread(opened, open=11, about=frozenset({"x"}))])
+        assert len(issues(receiver)) == before
+        ended = frozenset({"named", "y"})
+        deliver(receiver, message(kind="resolved", count=2, alerts=[alert("y")]), [thread(opened, open=0, about=ended)])
+        assert issues(receiver)[before:] == [("named", "info"), ("group", "info")]
 
 
 class TestTheServer:

@@ -60,6 +60,13 @@ class TestWhatOpened:
         ended = told(channel, notice=Notice.RESOLVED, alerts=[fired[0], fired[2]], minute=MINUTE + 20)
         assert openers(ended) == [(str(first.pk), 2, 1), (str(second.pk), 1, 0)]
 
+    def test_each_says_which_of_its_tenants_the_news_is_about(self, told: Told, fired: Sequence[Alert]) -> None:
+        channel = log_channel("a")
+        told(channel, alerts=fired)
+        ended = told(channel, notice=Notice.RESOLVED, alerts=fired[1:], minute=MINUTE + 1)
+        (opened,) = threads_of(ended)
+        assert opened.about == {"retail", "telecom"}
+
     def test_another_channel_and_another_rule_have_their_own(self, told: Told, fired: Sequence[Alert]) -> None:
         told(log_channel("a"), alerts=fired)
         told(log_channel("c"), name="another-rule", alerts=fired)

@@ -9,20 +9,23 @@ from __future__ import annotations
 import gzip
 import time
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any, Final
-from uuid import UUID
+from uuid import UUID, uuid5
 
 from sentry_sdk.envelope import Envelope
 from sentry_sdk.utils import BadDsn, Dsn
 
 from apps.monitoring.core.rules import condition
 from apps.monitoring.notify.channels.http import Answer, forbidden, judge, reach, retry_after
-from apps.monitoring.notify.channels.outcome import NO_RECEIPT, Outcome, Rejected
-from apps.monitoring.notify.message import Message
+from apps.monitoring.notify.channels.outcome import NO_RECEIPT, Delivered, Outcome, Rejected, Retry
+from apps.monitoring.notify.message import AlertFacts, Message
 from apps.monitoring.notify.thread import Thread
 
 _MALFORMED: Final = "the DSN is not one that Sentry gives"
+_SECONDS: Final = 20.0
+"""No further event is sent after this; a single request takes 20 seconds at most."""
 _LEVELS: Final = {"info": "info", "warning": "warning", "error": "error", "critical": "fatal"}
 
 
@@ -48,23 +51,33 @@ class SentryChannel:
         message: Message,
         config: Mapping[str, Any],
         secrets: Mapping[str, Any],
-        threads: Sequence[Thread] = (),  # noqa: ARG002
+        threads: Sequence[Thread] = (),
         receipt: Mapping[str, Any] = NO_RECEIPT,  # noqa: ARG002
     ) -> Outcome:
-        """Send one envelope with one event, whose id is the notification's."""
+        """Send the events, each in an envelope of its own, which holds one. Sentry knows a repetition by the event's id."""
         dsn = _dsn(secrets)
         if dsn is None:
             return Rejected(_MALFORMED)
-        auth = dsn.to_auth("agent-monitoring")
-        envelope = Envelope()
-        envelope.add_event(event(message, config))  # type: ignore[arg-type]
-        headers = {
-            "content-type": "application/x-sentry-envelope",
-            "content-encoding": "gzip",
-            "x-sentry-auth": str(auth.to_header()),
-        }
-        answer = reach(_address(dsn), gzip.compress(envelope.serialize()), headers)
-        return judge(answer.status, answer.headers, time.time(), rate_limit) if isinstance(answer, Answer) else answer
+        until = time.monotonic() + _SECONDS
+        for one in events(message, config, threads):
+            if time.monotonic() > until:
+                return Retry("Sentry took too long")
+            outcome = _send(dsn, one)
+            if not isinstance(outcome, Delivered):
+                return outcome
+        return Delivered()
+
+
+def _send(dsn: Dsn, one: Mapping[str, Any]) -> Outcome:
+    envelope = Envelope()
+    envelope.add_event(one)  # type: ignore[arg-type]
+    headers = {
+        "content-type": "application/x-sentry-envelope",
+        "content-encoding": "gzip",
+        "x-sentry-auth": str(dsn.to_auth("agent-monitoring").to_header()),
+    }
+    answer = reach(_address(dsn), gzip.compress(envelope.serialize()), headers)
+    return judge(answer.status, answer.headers, time.time(), rate_limit) if isinstance(answer, Answer) else answer
 
 
 def _dsn(secrets: Mapping[str, Any]) -> Dsn | None:
@@ -91,6 +104,41 @@ def rate_limit(headers: Mapping[str, str], now: float) -> float | None:
         if seconds.isdecimal() and (not categories or "error" in categories.split(";")):
             found.append(float(seconds))
     return max(found) if found else retry_after(headers, now)
+
+
+def events(message: Message, config: Mapping[str, Any], threads: Sequence[Thread]) -> list[dict[str, Any]]:
+    """An event for each tenant that a beginning named, in the tenant's issue, and one of the group for all that it did not.
+
+    What follows goes where it began, so a tenant's issue gets its end and the group's ends with its last tenant.
+    """
+    now = {alert.tenant or "": alert for alert in message.alerts}
+    begun = frozenset().union(*(thread.about for thread in threads))
+    found = [_of_tenant(message, alert, config) for tenant, alert in now.items() if tenant not in begun]
+    group = message.count > len(message.alerts) and not begun
+    for thread in threads:
+        named = {alert.tenant or "": alert for alert in thread.message.alerts}
+        own = sorted(thread.about & named.keys())
+        found += [_of_tenant(message, now.get(tenant) or _unsaid(named[tenant]), config) for tenant in own]
+        if thread.count > len(named):
+            group = group or (thread.open == 0 if message.kind == "resolved" else bool(thread.about - named.keys()))
+    return [*found, _of_group(message, config)] if group else found
+
+
+def _of_tenant(message: Message, alert: AlertFacts, config: Mapping[str, Any]) -> dict[str, Any]:
+    one = event(replace(message, alerts=[alert], count=1), config)
+    # Of one tenant it is the notification itself.
+    return one if message.count == 1 else {**one, "event_id": uuid5(UUID(message.id), f"tenant {alert.tenant}").hex}
+
+
+def _of_group(message: Message, config: Mapping[str, Any]) -> dict[str, Any]:
+    one = event(message, config)
+    fingerprint = ["agent-monitoring", message.rule.name, "group"]
+    return {**one, "event_id": uuid5(UUID(message.id), "group").hex, "fingerprint": fingerprint}
+
+
+def _unsaid(alert: AlertFacts) -> AlertFacts:
+    """Of a tenant that the message does not name among its worst the beginning is known, and no value."""
+    return replace(alert, value=None, reason=f"began with {alert.reason}")
 
 
 def event(message: Message, config: Mapping[str, Any]) -> dict[str, Any]:
