@@ -40,6 +40,7 @@ def when_written(bad: AlertRule, does: str) -> Iterator[None]:
 
 
 def test_a_rule_whose_statements_take_too_long_is_in_error_and_stops_no_other(settings: Any) -> None:
+    channel()
     settings.MONITORING_RULE_TIMEOUT_SECONDS = 0.3
     bad, _ = rule("bad"), rule("slow")
     with when_written(bad, "PERFORM pg_sleep(20)"):
@@ -52,6 +53,7 @@ def test_a_rule_whose_statements_take_too_long_is_in_error_and_stops_no_other(se
 
 @pytest.mark.parametrize("state", ["53100", "53200", "54000", "55P03", "57014"])
 def test_what_a_rule_asks_too_much_of_is_the_rules_error(state: str) -> None:
+    channel()
     bad, _ = rule("bad"), rule("slow")
     with when_written(bad, f"RAISE EXCEPTION 'too much' USING ERRCODE = '{state}'"):
         play({0: answered(SLOW)}, until=1)
@@ -62,6 +64,7 @@ def test_what_a_rule_asks_too_much_of_is_the_rules_error(state: str) -> None:
 
 @pytest.mark.parametrize("state", ["40001", "40P01", "57P01", "08006"])
 def test_what_befalls_a_transaction_or_the_server_is_no_rules_error(state: str) -> None:
+    channel()
     bad, _ = rule("bad"), rule("slow")
     with when_written(bad, f"RAISE EXCEPTION 'again' USING ERRCODE = '{state}'"):
         send(*answered(SLOW))
@@ -74,6 +77,7 @@ def test_what_befalls_a_transaction_or_the_server_is_no_rules_error(state: str) 
 
 
 def test_a_rule_that_spoils_the_common_read_is_found_and_left_out_of_it(caplog: pytest.LogCaptureFixture) -> None:
+    channel()
     bad, _, _ = rule("bad"), rule("slow"), rule("slower", threshold=6_000.0)
     AlertRule.objects.filter(pk=bad.pk).update(window_minutes=2_000_000_000)
     for offset in range(2):
@@ -86,6 +90,7 @@ def test_a_rule_that_spoils_the_common_read_is_found_and_left_out_of_it(caplog: 
 
 
 def test_the_time_limit_of_the_worker_is_no_rules_error_and_the_minute_is_judged_again() -> None:
+    channel()
     rule("innocent")
     send(*answered(SLOW))
     roll_up(end_of(0))
