@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import os
 import statistics
 import subprocess
@@ -41,6 +42,38 @@ def ours() -> Peer:
     return Peer("AgentMonitor, log line included", tell)
 
 
+ASKED = (
+    "Hi, I ordered a pair of running shoes three weeks ago, order #W2890441, and they still haven’t arrived. The tracking page has said "
+    "“in transit” since 11/05. Could you look into it and tell me whether I can get my $129.99 back? My zip code is 78234."
+)
+ANSWERED = (
+    "Thank you for waiting, and I am sorry about the delay. I have found order #W2890441: running shoes, item 2757705742, sent on 2024-11-02 "
+    "and last seen in the depot at 12:30 on the 5th. You may either have the order sent again at no cost, which takes 3 to 5 working days, or "
+    "have the full amount of $129.99 refunded to the original payment method, credit_card_9074831. Which of the two do you prefer?"
+)
+
+
+def as_written() -> Peer:
+    """Texts as long as in recorded conversations, many conversations, and a cost that is computed."""
+    from apps.monitoring import get_agent_monitor
+
+    monitor, conversation = get_agent_monitor(peers.TENANT), itertools.cycle([f"c-{number}" for number in range(5_000)])
+
+    def tell(seconds: float) -> None:
+        monitor.log_and_record_interaction(
+            conversation_id=next(conversation),
+            customer_message=ASKED,
+            agent_response=ANSWERED,
+            model_used=peers.MODEL,
+            confidence_score=0.93,
+            processing_time_ms=seconds * 1_000,
+            token_usage=TOKEN_USAGE,
+            intent=peers.INTENT,
+        )
+
+    return Peer(f"AgentMonitor, {len(ASKED) + len(ANSWERED)} characters, cost computed", tell)
+
+
 def multiprocess() -> float:
     """prometheus_client in its multiprocess mode, which a process must begin with: CPU microseconds of a call."""
     script = (
@@ -76,6 +109,7 @@ def measure(redis_url: str) -> list[dict[str, Any]]:
     """Interleaved rounds, medians; the ratio is to prometheus_client's CPU in the same run."""
     everyone: Sequence[Peer] = (
         ours(),
+        as_written(),
         peers.prometheus(),
         peers.statsd(),
         peers.opentelemetry(),

@@ -62,6 +62,7 @@ TARGETS: Mapping[str, tuple[Target, ...]] = {
         Target("a call on the caller's thread, to prometheus_client", cell("caller_ratio", OURS), 0.15),
         Target("the whole process for a call, to prometheus_client", cell("process_ratio", OURS), 1.0),
     ),
+    "outage": (Target("memory of an hour without the hot store, MB", cell("memory_mb", "60 min"), 300),),
     "threads": (Target("p99 of a call under 8 threads, to its median", cell("p99_over_median", OURS), 20),),
     "evaluation": (
         Target(
