@@ -7,13 +7,13 @@ confidence observed. AgentMonitor counts distinct conversations and writes a log
 from __future__ import annotations
 
 import io
-import json
 import logging
 import socket
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
+import orjson
 import redis
 import structlog
 from opentelemetry.sdk.metrics import MeterProvider
@@ -138,14 +138,17 @@ def line(seconds: float) -> dict[str, Any]:
 
 
 def structured() -> Peer:
+    """As fast as its documentation knows: https://www.structlog.org/en/stable/performance.html."""
     logger = structlog.wrap_logger(
         structlog.BytesLogger(io.BytesIO()),
         processors=[
             structlog.processors.add_log_level,
             structlog.processors.TimeStamper(fmt="iso"),
-            structlog.processors.JSONRenderer(serializer=lambda value, **_: json.dumps(value).encode()),
+            structlog.processors.JSONRenderer(serializer=orjson.dumps),
         ],
-    )
+        wrapper_class=structlog.make_filtering_bound_logger(logging.INFO),
+        cache_logger_on_first_use=True,
+    ).bind()
     return Peer("structlog, one log line", lambda seconds: logger.info("Agent interaction", **line(seconds)))
 
 

@@ -9,7 +9,9 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Sequence
+from collections import defaultdict
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 from tests.bench import peers
@@ -74,21 +76,43 @@ def as_written() -> Peer:
     return Peer(f"AgentMonitor, {len(ASKED) + len(ANSWERED)} characters, cost computed", tell)
 
 
-def multiprocess() -> float:
-    """prometheus_client in its multiprocess mode, which a process must begin with: CPU microseconds of a call."""
+@contextmanager
+def multiprocess() -> Iterator[Callable[[], float]]:
+    """prometheus_client in its multiprocess mode, which a process must begin with: CPU microseconds of a call, each time it is asked."""
     script = (
-        "import time; from tests.bench import peers\n"
-        "peer = peers.prometheus(); peer.tell(1.0); best = []\n"
-        f"for _ in range({ROUNDS}):\n"
+        "import sys, time; from tests.bench import peers\n"
+        "peer = peers.prometheus(); peer.tell(1.0)\n"
+        "for _ in sys.stdin:\n"
         "    began = time.process_time()\n"
         f"    for i in range({CALLS}): peer.tell(1.0 + i * 1e-4)\n"
-        f"    best.append((time.process_time() - began) / {CALLS} * 1e6)\n"
-        "print(sorted(best)[len(best) // 2])"
+        f"    print((time.process_time() - began) / {CALLS} * 1e6, flush=True)\n"
     )
     with tempfile.TemporaryDirectory() as folder:
         environment = {**os.environ, "PROMETHEUS_MULTIPROC_DIR": folder}
-        done = subprocess.run([sys.executable, "-c", script], env=environment, capture_output=True, text=True, check=True)
-    return float(done.stdout)
+        process = subprocess.Popen(
+            [sys.executable, "-c", script], env=environment, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+        )
+        with process:
+            assert process.stdin is not None
+            assert process.stdout is not None
+            asked, answers = process.stdin, process.stdout
+
+            def measured() -> float:
+                print(flush=True, file=asked)
+                return float(answers.readline())
+
+            yield measured
+
+
+@contextmanager
+def content(mode: str) -> Iterator[None]:
+    """Log lines with what people wrote as it is (`full`), or redacted."""
+    from apps.monitoring import logs
+    from apps.monitoring.conf import conf
+
+    logs.configure(path=conf().log_path, content_mode=mode)
+    yield
+    logs.configure(path=conf().log_path)
 
 
 def caller_and_process(peer: Peer) -> tuple[float, float]:
@@ -107,9 +131,10 @@ def caller_and_process(peer: Peer) -> tuple[float, float]:
 
 def measure(redis_url: str) -> list[dict[str, Any]]:
     """Interleaved rounds, medians; the ratio is to prometheus_client's CPU in the same run."""
+    written = as_written()
     everyone: Sequence[Peer] = (
         ours(),
-        as_written(),
+        written,
         peers.prometheus(),
         peers.statsd(),
         peers.opentelemetry(),
@@ -117,15 +142,17 @@ def measure(redis_url: str) -> list[dict[str, Any]]:
         peers.structured(),
         peers.json_logger(),
     )
-    for peer in everyone:
-        caller_and_process(peer)
-    taken: dict[str, list[tuple[float, float]]] = {peer.name: [] for peer in everyone}
-    for _ in range(ROUNDS):
-        for peer in everyone:
-            taken[peer.name].append(caller_and_process(peer))
+    taken: dict[str, list[tuple[float, float]]] = defaultdict(list)
+    with multiprocess() as several:
+        for number in range(ROUNDS + 1):
+            if number == 1:  # the first was to warm up
+                taken.clear()
+            for peer in everyone:
+                taken[peer.name].append(caller_and_process(peer))
+            with content("full"):
+                taken[f"{written.name}, texts as they are"].append(caller_and_process(written))
+            taken["prometheus_client, multiprocess mode"].append((several(),) * 2)
     medians = {name: tuple(statistics.median(side) for side in zip(*rounds, strict=True)) for name, rounds in taken.items()}
-    shared = multiprocess()
-    medians["prometheus_client, multiprocess mode"] = (shared, shared)
     base = medians["prometheus_client"][1]
     return [
         {

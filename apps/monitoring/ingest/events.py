@@ -123,7 +123,8 @@ def _tokens(tally: Tally, metric: Metric, usage: object, *labels: object) -> Cou
             tally.refuse("contradictory")
     slot = tally.slot
     for kind, count in found.items():
-        slot.add(tally.series_of(metric, kind, *labels), count)
+        # One label is spelled without a look at each of several.
+        slot.add(tally.series_of(metric, kind, *labels) if labels else tally.series(metric, kind), count)
     return found
 
 
