@@ -22,6 +22,7 @@ from apps.monitoring.conf import conf
 from apps.monitoring.core.clock import isoformat, to_datetime, to_minute
 from apps.monitoring.core.course import Past, told
 from apps.monitoring.core.judging import NOTHING
+from apps.monitoring.core.lifecycle import UNHEARD
 from apps.monitoring.core.period import Period, bounds
 from apps.monitoring.core.rules import Rule, Scope, stretch
 from apps.monitoring.core.series import GLOBAL
@@ -86,7 +87,9 @@ def explain(rule: AlertRule, tenant: str | None, minute: int) -> Explanation:
         before=before,
         begun=course.begun,
         judged=judged,
-        hold=course.hold(version, minute) or next((line.hold for line in lines if line.hold), None),
+        hold=course.hold(version, minute)
+        or next((line.hold for line in lines if line.hold), None)
+        or (None if course.heard(version, minute) else UNHEARD),
         deliveries=_deliveries(rule, whom, minute),
         history=lines,
         differences=_differences(told(judged, minute), lines),

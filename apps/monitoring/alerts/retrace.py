@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from typing import Final
 from zoneinfo import ZoneInfoNotFoundError
 
 from apps.monitoring import models
 from apps.monitoring.alerts.backtest import earliest
+from apps.monitoring.alerts.hearing import Hearing
 from apps.monitoring.alerts.narrow import OfTenants
 from apps.monitoring.alerts.sweep import Sweep
 from apps.monitoring.alerts.versions import Version, at
@@ -50,6 +52,7 @@ class Retrace:
         self._silences = _silences(self.begun, minute)
         self._mutes = [window.definition() for window in MuteWindow.objects.filter(enabled=True)]
         self._taken_on = _taken_on(rule, tenant, minute)
+        self._hearing = Hearing()
 
     @property
     def disputed(self) -> list[int]:
@@ -66,7 +69,8 @@ class Retrace:
                 taken = (first for first, after in self._taken_on if first <= minute < after)
                 acknowledged = next((at(self._versions, first).rule.severity for first in taken), "")
                 seen, held = last if minute == self._minute else measured, self.hold(version, minute)
-                moment = Moment(minute, rule, version.rule.enabled, seen, expected, held, acknowledged)
+                known = replace(rule, heard=self.heard(version, minute))
+                moment = Moment(minute, known, version.rule.enabled, seen, expected, held, acknowledged)
                 judged = self._course.judge(moment, self.lines.get(minute, []))
         return before if judged is None else judged.before, judged
 
@@ -77,6 +81,10 @@ class Retrace:
         quiets = [*(one.quiet(minute) for one in self._silences), *(_quiet(one, minute) for one in self._mutes)]
         found = [quiet for quiet in quiets if quiet is not None]
         return hold(found, version.rule.name, version.rule.severity)(self._tenant)
+
+    def heard(self, version: Version, minute: int) -> bool:
+        """Whether a channel was there that would have taken a notification."""
+        return self._hearing.heard(version, minute)
 
     def _parts(self) -> Iterator[tuple[Version, int, int]]:
         ends = [*(one.since for one in self._versions[1:]), self._minute + 1]

@@ -32,6 +32,8 @@ class Version:
     rule: AlertRule
     edit: Edit | None
     """What made it; None when nothing is known of that."""
+    channels: frozenset[str]
+    """The names of its own; none: every default channel."""
 
 
 def versions(rule: AlertRule) -> list[Version]:
@@ -41,11 +43,13 @@ def versions(rule: AlertRule) -> list[Version]:
     for entry in entries:
         edit = Edit(entry.at, entry.actor, entry.changes() if entry.action == AuditEntry.Action.CHANGED else [])
         if not found and entry.before is not None:
-            found.append(Version(BEGINNING, _rule(rule, entry.before), None))
-        found.append(Version(_first_minute(entry.at) if found else BEGINNING, _rule(rule, entry.after or {}), edit))
+            found.append(Version(BEGINNING, _rule(rule, entry.before), None, _channels(entry.before)))
+        after = entry.after or {}
+        found.append(Version(first_minute(entry.at) if found else BEGINNING, _rule(rule, after), edit, _channels(after)))
+    channels = frozenset(rule.channels.values_list("name", flat=True))
     if not found:
-        return [Version(BEGINNING, rule, None)]
-    return [*found[:-1], Version(found[-1].since, rule, found[-1].edit)]
+        return [Version(BEGINNING, rule, None, channels)]
+    return [*found[:-1], Version(found[-1].since, rule, found[-1].edit, channels)]
 
 
 def at(found: Sequence[Version], minute: int) -> Version:
@@ -53,11 +57,15 @@ def at(found: Sequence[Version], minute: int) -> Version:
     return [one for one in found if one.since <= minute][-1]
 
 
-def _first_minute(edited: datetime) -> int:
-    """A minute is judged when the grace after its end is over."""
+def first_minute(edited: datetime) -> int:
+    """The first one that was judged after an edit: a minute is when the grace after its end is over."""
     return minute_of(edited.timestamp() - conf().grace_seconds)
 
 
 def _rule(now: AlertRule, fields: dict[str, Any]) -> AlertRule:
     names = {one.name for one in AlertRule._meta.concrete_fields}  # noqa: SLF001 - Django's public name
     return AlertRule(pk=now.pk, **{name: value for name, value in fields.items() if name in names})
+
+
+def _channels(fields: dict[str, Any]) -> frozenset[str]:
+    return frozenset(fields.get("channels") or ())

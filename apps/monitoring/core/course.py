@@ -109,7 +109,8 @@ class Course:
         if moment.acknowledged and self.state.status is Status.FIRING:
             self.state = replace(self.state, acknowledged=moment.acknowledged)
         held = [moment.hold, *(line.hold for line in lines), None, UNKNOWN]
-        ways = [self._judge(moment, hold) for hold in dict.fromkeys(held)]
+        hearing = dict.fromkeys([moment.rule.heard, True])
+        ways = [self._judge(moment, hold, heard=heard) for hold in dict.fromkeys(held) for heard in hearing]
         likeness = [_likeness(way, lines) for way in ways]
         best = ways[likeness.index(max(likeness))]
         if max(likeness):
@@ -124,8 +125,9 @@ class Course:
             self.state = NEW
         return best
 
-    def _judge(self, moment: Moment, hold: str | None) -> Judged | None:
+    def _judge(self, moment: Moment, hold: str | None, *, heard: bool) -> Judged | None:
         """As the evaluation does."""
+        rule = replace(moment.rule, heard=heard)
 
         def held(_: str) -> str | None:
             return hold
@@ -134,11 +136,11 @@ class Course:
         if not moment.enabled:
             return next(iter(end_all(own, DISABLED, held)), None)
         going = self.state.owed or self.state.status is not Status.INACTIVE
-        if going and self._subject not in {None, subject(moment.rule)}:
+        if going and self._subject not in {None, subject(rule)}:
             return next(iter(end_all(own, ANOTHER, held)), None)
         measured = {self._tenant: moment.seen} if moment.seen.samples else {}
         expected = {self._tenant} if moment.expected else set()
-        return next(iter(judge_minute(moment.rule, measured, own, expected, moment.minute, held)), None)
+        return next(iter(judge_minute(rule, measured, own, expected, moment.minute, held)), None)
 
 
 def told(judged: Judged | None, minute: int) -> list[Past]:

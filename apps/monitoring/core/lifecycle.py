@@ -70,6 +70,7 @@ class Event:
 
 
 NEW: Final = State()
+UNHEARD: Final = "no channel is enabled"
 
 
 def step(rule: Rule, state: State, verdict: Verdict, minute: int, held: str | None = None) -> tuple[State, list[Event]]:
@@ -191,7 +192,7 @@ def _remind(rule: Rule, state: State, verdict: Verdict, minute: int, hold: str |
 
 def _unheard(rule: Rule, held: str | None) -> str | None:
     """Why nobody can be told that it fires. An end is not asked: it goes where its beginning went."""
-    return held or (None if rule.heard else "no channel is enabled")
+    return held or (None if rule.heard else UNHEARD)
 
 
 def _cooldown_hold(rule: Rule, state: State, minute: int) -> str | None:

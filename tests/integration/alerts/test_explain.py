@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 from django.core.management import CommandError, call_command
+from django.db import transaction
 
 from apps.monitoring.alerts import defaults
 from apps.monitoring.alerts.acknowledge import acknowledge
@@ -20,10 +21,10 @@ from apps.monitoring.alerts.explanation import Explanation, as_json, steps
 from apps.monitoring.core.clock import isoformat, to_datetime, to_minute
 from apps.monitoring.core.lifecycle import Status
 from apps.monitoring.ingest.buffer import Event
-from apps.monitoring.models import Alert, AlertRule, AlertTransition, AuditEntry, Notification, RetentionFloor, Silence
+from apps.monitoring.models import Alert, AlertRule, AlertTransition, AuditEntry, Channel, Notification, RetentionFloor, Silence
 from apps.monitoring.notify.delivery import deliver_channel
 from apps.monitoring.query.errors import RangeError
-from tests.integration.alerts.judged import FAST, SLOW, answered, channel, end_of, play, rule
+from tests.integration.alerts.judged import FAST, SLOW, answered, channel, end_of, history, play, rule
 from tests.integration.alerts.test_backtest import VARIANTS
 from tests.integration.ingest.hot import MINUTE
 from tests.integration.rollup.stored import roll_up, send
@@ -118,6 +119,42 @@ def test_a_firing_for_which_there_was_no_channel_says_so_and_so_do_the_minutes_a
     quiet = agrees(one, "acme", MINUTE + 1)
     assert (quiet.after.status, quiet.events) == (Status.FIRING, [])
     agrees(one, "acme", MINUTE + 2)
+
+
+def test_a_channel_that_was_switched_off_is_missed_in_every_minute_until_it_is_back() -> None:
+    one, log = made_before(rule(cooldown_minutes=2)), channel()
+    play(course("SSSSSS"), until=1)
+    edited(log, 1, enabled=False)
+    play(course("SSSSSS"), until=4, start=1)
+    edited(log, 4, enabled=True)
+    play(course("SSSSSS"), until=5, start=4)
+    assert [line[0] for line in history()] == [0, 2, 4]
+    for minute in (1, 2, 3):
+        unheard = agrees(one, "acme", MINUTE + minute)
+        assert unheard.hold == "no channel is enabled", minute
+        assert unheard.after.notified_at == MINUTE
+    assert "nothing is due (no channel is enabled)" in agrees(one, "acme", MINUTE + 3).conclusion
+    assert agrees(one, "acme", MINUTE + 4).hold is None
+
+
+def test_a_rule_with_channels_of_its_own_is_not_heard_on_the_default_one() -> None:
+    channel()
+    with transaction.atomic():
+        one = rule()
+        one.channels.set([Channel.objects.create(name="off", kind="log", enabled=False)])
+    made_before(one)
+    play(course("SS"), until=2)
+    assert [agrees(one, "acme", MINUTE + minute).hold for minute in (0, 1)] == ["no channel is enabled"] * 2
+
+
+def edited(channel: Channel, offset: int, **fields: Any) -> None:
+    """As if it had been made before the data, and edited before the minute at an offset was judged."""
+    AuditEntry.objects.filter(kind="channel", action="created").update(at=to_datetime(MINUTE - 60))
+    known = list(AuditEntry.objects.values_list("pk", flat=True))
+    for name, value in fields.items():
+        setattr(channel, name, value)
+    channel.save()
+    AuditEntry.objects.exclude(pk__in=known).update(at=datetime.fromtimestamp(end_of(offset - 1) + 20, UTC))
 
 
 def test_the_cooldown_that_held_it_back_is_named_and_until_when() -> None:
