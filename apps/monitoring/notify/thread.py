@@ -12,6 +12,7 @@ from typing import Any
 
 from django.db.models import Count, Q, QuerySet
 
+from apps.monitoring.core.rules import rank
 from apps.monitoring.models import Alert, Notification
 from apps.monitoring.notify.announcements import announcements
 from apps.monitoring.notify.message import Message
@@ -22,7 +23,8 @@ class Thread:
     """``id`` is that of the notification that opened it, ``message`` what it said, ``receipt`` what the receiver calls it.
 
     Of its ``count`` tenants ``open`` still fire, and ``waiting`` of those have nobody who looks after them. ``about`` are
-    those that the new notification is about.
+    those that the new notification is about. ``worst`` is the severity that its channel was told of at most, empty when it
+    cannot change, and ``taken_on`` whether it was told that somebody looks after one of the tenants.
     """
 
     id: str
@@ -32,6 +34,8 @@ class Thread:
     open: int
     waiting: int
     about: frozenset[str] = frozenset()
+    worst: str = ""
+    taken_on: bool = False
 
 
 def threads_of(row: Notification) -> list[Thread]:
@@ -54,14 +58,29 @@ def threads_of(row: Notification) -> list[Thread]:
             alerts = Alert.objects.filter(pk__in=opener.alert_ids, resolved_at=None)
             counted = alerts.aggregate(open=Count("pk"), waiting=Count("pk", filter=Q(acknowledged_at=None)))
             about = frozenset(Alert.objects.filter(pk__in=hits).values_list("tenant", flat=True))
-            found.append(replace(_thread(opener, counted["open"], counted["waiting"]), about=about))
+            thread = _thread(opener, counted["open"], counted["waiting"])
+            found.append(replace(thread, about=about, worst=_worst(row, opener), taken_on=_is_taken_on(row, opener)))
         missing -= hits
     return found
 
 
 def _openers(row: Notification) -> QuerySet[Notification]:
     """What told its channel of one of the alerts before."""
-    return announcements(row.rule_id, row.alert_ids).filter(channel=row.channel_id, created_at__lte=row.created_at)
+    return _up_to(row, announcements(row.rule_id, row.alert_ids))
+
+
+def _worst(row: Notification, opener: Notification) -> str:
+    told = _up_to(row, announcements(row.rule_id, opener.alert_ids)).values_list("payload__rule__severity", flat=True)
+    return max(told, key=rank, default="")
+
+
+def _is_taken_on(row: Notification, opener: Notification) -> bool:
+    kind = Notification.Kind.ACKNOWLEDGED
+    return _up_to(row, Notification.objects.filter(kind=kind, alert_ids__overlap=opener.alert_ids)).exists()
+
+
+def _up_to(row: Notification, notifications: QuerySet[Notification]) -> QuerySet[Notification]:
+    return notifications.filter(channel=row.channel_id, created_at__lte=row.created_at)
 
 
 def _thread(opener: Notification, still: int, waiting: int) -> Thread:

@@ -142,6 +142,31 @@ class TestAnAcknowledgement:
         taken.refresh_from_db()
         assert (taken.acknowledged_at, taken.acknowledged_by, taken.acknowledgement_note) == (None, None, "")
 
+    def test_that_a_rise_ended_is_an_incident_anew_and_no_longer_in_the_first_message(
+        self, duty: tuple[Channel, Receiver]
+    ) -> None:
+        pages, receiver = duty
+        config, secrets = {"channel": "#ops", "api": receiver.slack_api}, {"token": "xoxb-" + "1234567890"}
+        chat = Channel.objects.create(name="chat", kind="slack", config=config, secrets=secrets, is_default=True)
+        rule(cooldown_minutes=3)
+        play(slow(range(2), "acme"), until=2)
+        incidents(receiver, pages, chat)
+        acknowledge([Alert.objects.get().pk], dora(), to_datetime(MINUTE + 2))
+        incidents(receiver, pages, chat)
+        edit(severity="critical")
+        play(slow(range(2, 5), "acme"), until=5, start=2)
+        incidents(receiver, pages, chat)
+        play({}, until=6, start=5)
+        key = str(Notification.objects.get(channel=pages, kind="firing").pk)
+        risen = [("trigger", f"{key}-critical"), ("resolve", key), ("resolve", f"{key}-error")]
+        end = [("resolve", key), ("resolve", f"{key}-error"), ("resolve", f"{key}-critical")]
+        assert incidents(receiver, pages, chat) == [("trigger", key), ("acknowledge", key), *risen, *end]
+        said = [(a.body["method"], a.body["text"]) for a in receiver.arrivals("slack")]
+        post, change = "chat.postMessage", "chat.update"
+        assert [method for method, _ in said] == [post, change, change, post, change]
+        words = ("firing", "acknowledged", "firing", "reminder", "resolved")
+        assert all(word in text for (_, text), word in zip(said, words, strict=True)), said
+
     def test_can_be_given_anew_at_the_new_severity(self, taken: Alert) -> None:
         edit(severity="error")
         play(slow(range(2, 5), "acme"), until=5, start=2)

@@ -53,6 +53,19 @@ class TestTheEvents:
         deliver(receiver, message(kind="resolved"), [thread(opened, open=0, waiting=0)])
         assert actions(receiver) == [(action, opened.id) for action in ("trigger", "trigger", "acknowledge", "resolve")]
 
+    def test_a_rise_in_severity_opens_an_incident_of_its_own_in_the_place_of_the_first(self, receiver: Receiver) -> None:
+        opened = message(rule=replace(RULE, severity="warning"))
+        deliver(receiver, opened)
+        deliver(receiver, message(kind="reminder"), [thread(opened, worst="critical")])
+        deliver(receiver, message(kind="acknowledged"), [thread(opened, waiting=0, worst="critical")])
+        milder = message(kind="reminder", rule=replace(RULE, severity="info"))
+        deliver(receiver, milder, [thread(opened, worst="critical")])
+        deliver(receiver, message(kind="resolved"), [thread(opened, open=0, waiting=0, worst="critical")])
+        first, middle, risen = opened.id, f"{opened.id}-error", f"{opened.id}-critical"
+        rise = [("trigger", risen), ("resolve", first), ("resolve", middle)]
+        end = [("resolve", first), ("resolve", middle), ("resolve", risen)]
+        assert actions(receiver) == [("trigger", first), *rise, ("acknowledge", risen), *rise, *end]
+
     def test_an_incident_ends_with_its_last_tenant(self, receiver: Receiver) -> None:
         several, other = message(count=3), message()
         ended = message(kind="resolved", count=2)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -83,6 +84,20 @@ class TestABot:
         bot(receiver, message(kind="reminder"), [opened])
         reminder = posted(receiver)[-1]
         assert (reminder["thread_ts"], reminder["reply_broadcast"]) == (opened.receipt["ts"], True)
+
+    def test_a_reminder_makes_the_first_message_say_that_nobody_looks_after_it_any_more(self, receiver: Receiver) -> None:
+        opened = open_thread(receiver, message(), taken_on=True)
+        bot(receiver, message(kind="acknowledged"), [replace(opened, waiting=0)])
+        assert isinstance(bot(receiver, message(kind="reminder"), [opened]), Delivered)
+        first, taken, changed, reminder = posted(receiver)
+        assert ("acknowledged" in taken["text"], "acknowledged" in changed["text"]) == (True, False)
+        assert (changed["method"], changed["ts"], reminder["method"]) == ("chat.update", first["ts"], "chat.postMessage")
+        assert "error-rate-5m firing for airline" in changed["text"]
+
+    def test_a_reminder_is_posted_although_the_first_message_is_gone(self, receiver: Receiver) -> None:
+        gone = thread(message(), receipt={"channel": "C0123456789", "ts": "1.000000"}, taken_on=True)
+        assert isinstance(bot(receiver, message(kind="reminder"), [gone]), Delivered)
+        assert [body["method"] for body in posted(receiver)] == ["chat.postMessage"]
 
     @pytest.mark.parametrize("receipt", [{}, {"channel": "C0123456789", "ts": "1.000000"}], ids=["never posted", "gone"])
     def test_an_end_without_a_first_message_is_a_message_of_its_own(self, receiver: Receiver, receipt: dict[str, str]) -> None:

@@ -7,14 +7,14 @@ from __future__ import annotations
 
 import re
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Final
 from urllib.parse import urlsplit
 
 import orjson
 from django.conf import settings
 
-from apps.monitoring.core.rules import condition
+from apps.monitoring.core.rules import Severity, condition, rank
 from apps.monitoring.notify.channels.address import origin
 from apps.monitoring.notify.channels.http import Answer, forbidden, judge, reach
 from apps.monitoring.notify.channels.outcome import NO_RECEIPT, Delivered, Outcome, Rejected, Retry
@@ -34,7 +34,8 @@ class PagerDutyChannel:
     """``secrets``: {"routing_key": …}; ``config``: {"url": optional, for another service region}.
 
     An incident is what one firing notification announced: its key is that notification's id. It is acknowledged when
-    somebody looks after every tenant of it, and resolved when the last of them has recovered.
+    somebody looks after every tenant of it, and resolved when the last of them has recovered. A rise in severity opens
+    another one in its place, for PagerDuty notifies nobody of a trigger at an incident that somebody has acknowledged.
     """
 
     kind = "pagerduty"
@@ -81,15 +82,28 @@ def events(message: Message, threads: Sequence[Thread]) -> list[dict[str, Any]]:
     """The events of a notification, without the routing key. A test opens an incident and closes it."""
     match message.kind:
         case "resolved":
-            return [_change("resolve", thread.id) for thread in threads if thread.open == 0]
+            return [_change("resolve", key) for thread in threads if thread.open == 0 for key in _keys(thread)]
         case "acknowledged":
-            return [_change("acknowledge", thread.id) for thread in threads if thread.open and thread.waiting == 0]
+            return [_change("acknowledge", _keys(thread)[-1]) for thread in threads if thread.open and thread.waiting == 0]
         case "reminder" if threads:
-            return [trigger(message, thread.id) for thread in threads if thread.open]
+            return [event for thread in threads if thread.open for event in _again(message, thread)]
         case "test":
             return [trigger(message, message.id), _change("resolve", message.id)]
         case _:
             return [trigger(message, message.id)]
+
+
+def _again(message: Message, thread: Thread) -> Iterator[dict[str, Any]]:
+    """The incident of the worst severity so far; those in whose place it is are over."""
+    *before, now = _keys(thread)
+    yield trigger(message, now)
+    yield from (_change("resolve", key) for key in before)
+
+
+def _keys(thread: Thread) -> list[str]:
+    """Of the incidents that it may have had: the first, and one for each severity above that up to the worst."""
+    first, worst = rank(thread.message.rule.severity), rank(thread.worst)
+    return [thread.id, *(f"{thread.id}-{severity}" for severity in Severity if first < rank(severity) <= worst)]
 
 
 def trigger(message: Message, key: str) -> dict[str, Any]:

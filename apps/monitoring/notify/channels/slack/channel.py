@@ -94,7 +94,12 @@ class _Bot:
         return self._call("chat.postMessage", {"channel": self._channel, **_body(message), **more})
 
     def remind(self, message: Message, threads: Sequence[Thread]) -> Outcome:
-        """Under the first message, and in the channel as well."""
+        """Under the first message, and in the channel as well; a first message says no longer that somebody has taken it on."""
+        reopened = [thread for thread in threads if thread.taken_on and thread.waiting and thread.receipt.get("ts")]
+        for thread in reopened:
+            outcome = self._change(message, thread)
+            if not isinstance(outcome, Delivered) and error_of(outcome) not in _GONE:
+                return outcome
         for thread in threads:
             if thread.receipt.get("ts"):
                 return self.post(message, thread_ts=thread.receipt["ts"], reply_broadcast=True)
@@ -107,15 +112,18 @@ class _Bot:
             if not thread.receipt.get("ts"):
                 anew = True
                 continue
-            if time.monotonic() > self._until:
-                return Retry("Slack took too long")
-            changed = _body(thread.message, _state(message, thread))
-            outcome = self._call("chat.update", {**thread.receipt, **changed})
+            outcome = self._change(message, thread)
             if error_of(outcome) in _GONE:
                 anew = True
             elif not isinstance(outcome, Delivered):
                 return outcome
         return self.post(message) if anew else Delivered()
+
+    def _change(self, message: Message, thread: Thread) -> Outcome:
+        """Make a first message say how it stands."""
+        if time.monotonic() > self._until:
+            return Retry("Slack took too long")
+        return self._call("chat.update", {**thread.receipt, **_body(thread.message, _state(message, thread))})
 
     def _call(self, method: str, body: Mapping[str, Any]) -> Outcome:
         return _send(f"{self._api}/{method}", body, self._headers)
