@@ -9,12 +9,12 @@ from typing import Any, Final
 
 import numpy as np
 import orjson
-import psycopg
 from django.db import connection
 
 from apps.monitoring.core.clock import to_datetime
 from apps.monitoring.core.frame import Floats, Integers, Mask
 from apps.monitoring.core.resolution import Resolution, Stretch
+from apps.monitoring.query.binary import fetch
 from apps.monitoring.rollup import periods
 
 _ROWS: Final = (
@@ -79,10 +79,7 @@ def read(metrics: Collection[str], tenant: str | None, labels: Mapping[str, str]
     with connection.cursor() as cursor:
         # It takes a moment: nothing to start a compiler for, and it is not to be written to disk.
         cursor.execute("SET LOCAL jit = off; SET LOCAL work_mem = '64MB'")
-    # Bytes as bytes, not as hexadecimal text, which the cursors of Django would ask for.
-    with connection.wrap_database_errors, psycopg.Cursor(connection.connection) as cursor:
-        found = cursor.execute(_MERGED.format(rows=" UNION ALL ".join(rows)), given, binary=True).fetchall()
-    return _columns(sorted(metrics), found)
+    return _columns(sorted(metrics), fetch(_MERGED.format(rows=" UNION ALL ".join(rows)), given))
 
 
 def _stretches(start: int, end: int) -> list[Stretch]:

@@ -7,12 +7,11 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 import numpy as np
-import psycopg
-from django.db import connection
 
 from apps.monitoring.core.clock import to_datetime
 from apps.monitoring.core.frame import Integers
 from apps.monitoring.core.resolution import Resolution
+from apps.monitoring.query.binary import fetch
 
 MISSING: Final = int(np.iinfo(np.int64).min)
 """Stands for a number that is not there."""
@@ -52,10 +51,7 @@ def read(series: Collection[int], with_data: Collection[int], start: int, end: i
     if not series or start >= end:
         return {}
     given: list[Any] = [list(with_data), Resolution.MINUTE.value, list(series), to_datetime(start), to_datetime(end)]
-    # Bytes as bytes, not as hexadecimal text, which the cursors of Django would ask for.
-    with psycopg.Cursor(connection.connection) as cursor:
-        found = cursor.execute(_QUERY, given, binary=True).fetchall()
-    return {number: _stored(rows, data) for number, rows, data in found}
+    return {number: _stored(rows, data) for number, rows, data in fetch(_QUERY, given)}
 
 
 def _stored(rows: bytes, data: bytes | None) -> Stored:

@@ -6,11 +6,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
-import psycopg
 from django.db import connection
 
 from apps.monitoring.core.clock import to_datetime
 from apps.monitoring.core.resolution import Stretch
+from apps.monitoring.query.binary import fetch
 
 _STRETCH: Final = (
     "SELECT series_id, ts, count, sum, min, max, data FROM monitoring_metricsnapshot "
@@ -85,6 +85,4 @@ def _select(what: str, then: str, series: Sequence[int], stretches: Sequence[Str
     for stretch in stretches:
         given += [stretch.resolution.value, list(series), to_datetime(stretch.start), to_datetime(stretch.end)]
     rows = " UNION ALL ".join([_STRETCH] * len(stretches))
-    # Bytes as bytes, not as hexadecimal text, which the cursors of Django would ask for.
-    with psycopg.Cursor(connection.connection) as cursor:
-        return cursor.execute(f"SELECT {what} FROM ({rows}) AS rows {then}", given, binary=True).fetchall()  # noqa: S608 - constants
+    return fetch(f"SELECT {what} FROM ({rows}) AS rows {then}", given)  # noqa: S608 - constants
