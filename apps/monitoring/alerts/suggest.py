@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import asdict
 from typing import Any, Final
 
@@ -18,8 +18,11 @@ _MOST: Final = 40_000_000
 """Values that are held at once: tenants times minutes."""
 
 
-def suggest(rule: Rule, frames: Iterable[Frame], per_week: float) -> Suggestion:
-    """The threshold with which all tenants together have about ``per_week`` alerts. Raises RangeError when it is too much."""
+def suggest(rule: Rule, frames: Iterable[Frame], per_week: float, go_on: Callable[[], None] = lambda: None) -> Suggestion:
+    """The threshold with which all tenants together have about ``per_week`` alerts. Raises RangeError when it is too much.
+
+    ``go_on`` is called again and again while thresholds are tried, and ends that when it raises.
+    """
     held: list[Frame] = []
     size = 0
     for frame in frames:
@@ -28,7 +31,7 @@ def suggest(rule: Rule, frames: Iterable[Frame], per_week: float) -> Suggestion:
         if size > _MOST:
             msg = f"over {_MOST:,} values are too many to try thresholds on: take a shorter range, or one tenant"
             raise RangeError(msg)
-    return search.suggest(rule, held, per_week)
+    return search.suggest(rule, held, per_week, go_on)
 
 
 def as_json(rule: Rule, over: Span, per_week: float, found: Suggestion) -> dict[str, Any]:

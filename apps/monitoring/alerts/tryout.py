@@ -36,6 +36,8 @@ _POINTS: Final = 400
 _LISTED: Final = 50
 """Tenants, the worst first."""
 
+_REMEDY: Final = "choose one tenant or a shorter range, or take manage.py suggest_threshold, which has no such limit"
+
 Clock = Callable[[], float]
 
 
@@ -64,8 +66,7 @@ class Tried:
 @contextmanager
 def quietly() -> Iterator[None]:
     """One trial at a time, in a transaction that cannot write and whose statements end by themselves. Raises BusyError."""
-    # Past minutes are read by a cursor of the library's, whose errors are to be Django's too.
-    with transaction.atomic(), connection.wrap_database_errors:
+    with transaction.atomic():
         with connection.cursor() as cursor:
             if not connection.savepoint_ids:  # an outer transaction goes on after this one
                 cursor.execute("SET LOCAL transaction_read_only = on")
@@ -105,12 +106,14 @@ def threshold(rule: Rule, over: Span, tenant: str | None, per_week: float, clock
         held.append(frame)
         read = number
     if read < len(tenants):
-        msg = (
-            f"there was time for {read:,} of {len(tenants):,} tenants: choose one tenant or a shorter range, or take "
-            "manage.py suggest_threshold, which has no such limit"
-        )
-        raise RangeError(msg)
-    return suggest.as_json(rule, over, per_week, suggest.suggest(rule, held, per_week))
+        raise RangeError(f"there was time for {read:,} of {len(tenants):,} tenants: {_REMEDY}")
+    until = clock() + SECONDS_AT_MOST
+
+    def go_on() -> None:
+        if clock() >= until:
+            raise RangeError(f"there was no time to try thresholds on {len(tenants):,} tenants: {_REMEDY}")
+
+    return suggest.as_json(rule, over, per_week, suggest.suggest(rule, held, per_week, go_on))
 
 
 def as_json(found: Tried, tenant: str | None) -> dict[str, Any]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from copy import copy
 from typing import Any, Final
 
@@ -105,15 +105,16 @@ def backtested(request: Request, stored: AlertRule | None) -> dict[str, Any]:
     """The answer of `backtest`. Raises RangeError, and the framework's ValidationError and PermissionDenied."""
     asked = _asked(request, UnsavedBacktestSerializer if stored is None else BacktestSerializer)
     rule, over = _read(request, stored, asked, _BACKTEST_LAST)
-    return backtest.as_json(backtest.judged(rule, _bounded(Sweep(rule, over.start, over.end)), over), over)
+    return backtest.as_json(backtest.judged(rule, Bound().frames(Sweep(rule, over.start, over.end)), over), over)
 
 
 def suggested(request: Request, stored: AlertRule | None) -> dict[str, Any]:
     """The answer of `suggest`. Raises what `backtested` raises."""
     asked = _asked(request, UnsavedSuggestSerializer if stored is None else SuggestSerializer)
     rule, over = _read(request, stored, asked, _SUGGEST_LAST)
-    wish = asked["alerts_per_week"]
-    return suggest.as_json(rule, over, wish, suggest.suggest(rule, _bounded(Sweep(rule, over.start, over.end)), wish))
+    wish, bound = asked["alerts_per_week"], Bound()
+    frames = bound.frames(Sweep(rule, over.start, over.end))
+    return suggest.as_json(rule, over, wish, suggest.suggest(rule, frames, wish, bound.in_time))
 
 
 def _asked(request: Request, form: type[BacktestSerializer]) -> dict[str, Any]:
@@ -135,17 +136,27 @@ def _read(request: Request, stored: AlertRule | None, asked: dict[str, Any], las
     return definition, backtest.span(definition, *window.parse(lasting, *named, timezone.now()))
 
 
-def _bounded(frames: Iterable[Frame]) -> Iterator[Frame]:
-    """Frames until they are too many, or have taken too long. Raises RangeError."""
-    until = time.monotonic() + _SECONDS
-    size = 0
-    for frame in frames:
-        size += frame.values.size
-        if size > _MOST:
-            raise RangeError(f"over {_MOST:,} values {_TOO_MUCH}")
-        if time.monotonic() > until:
+class Bound:
+    """What one request may take, from the reading of the first frame to the last threshold that is tried."""
+
+    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+        self._clock = clock
+        self._until = clock() + _SECONDS
+
+    def frames(self, frames: Iterable[Frame]) -> Iterator[Frame]:
+        """Frames until they are too many, or have taken too long. Raises RangeError."""
+        size = 0
+        for frame in frames:
+            size += frame.values.size
+            if size > _MOST:
+                raise RangeError(f"over {_MOST:,} values {_TOO_MUCH}")
+            self.in_time()
+            yield frame
+
+    def in_time(self) -> None:
+        """Raises RangeError when it is not."""
+        if self._clock() > self._until:
             raise RangeError(f"more than {_SECONDS:g} seconds {_TOO_MUCH}")
-        yield frame
 
 
 def _line(name: str) -> Any:

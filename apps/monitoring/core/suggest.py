@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Final
 
@@ -44,15 +44,16 @@ class Suggestion:
     evidence: Evidence
 
 
-def suggest(rule: Rule, frames: Sequence[Frame], per_week: float) -> Suggestion:
+def suggest(rule: Rule, frames: Sequence[Frame], per_week: float, go_on: Callable[[], None] = lambda: None) -> Suggestion:
     """The threshold that fires as often as wished, or as near below it as there is one: the alerts of all tenants together.
 
     It begins with a threshold that nothing breaches and gives way until more alerts would come than are wished. So what is
-    stricter than the suggestion was found to be calm enough too, although fewer breaches may make more alerts.
+    stricter than the suggestion was found to be calm enough too, although fewer breaches may make more alerts. ``go_on`` is
+    called before each frame that a threshold is tried on: who has no more time raises there.
     """
     values = [frame.values[frame.has_value(rule)] for frame in frames]
     together = np.sort(np.concatenate(values)) if values else np.empty(0)
-    search = _Search(rule, frames, together if _upward(rule) else together[::-1])
+    search = _Search(rule, frames, together if _upward(rule) else together[::-1], go_on)
     problem = _problem(rule, search, per_week)
     if problem is not None:
         return Suggestion(None, None, problem, Tally(), search.evidence())
@@ -66,9 +67,10 @@ def suggest(rule: Rule, frames: Sequence[Frame], per_week: float) -> Suggestion:
 class _Search:
     """Thresholds by rank: at rank 0 nothing breaches, at rank n the n most extreme values do, or some fewer of equal ones."""
 
-    def __init__(self, rule: Rule, frames: Sequence[Frame], values: Floats) -> None:
+    def __init__(self, rule: Rule, frames: Sequence[Frame], values: Floats, go_on: Callable[[], None]) -> None:
         self._rule, self._frames, self._values = rule, frames, values
         """The mildest value first."""
+        self._go_on = go_on
         self.size = values.size
         self._tried: dict[float, Tally] = {}
         self.tries = 0
@@ -104,6 +106,7 @@ class _Search:
             changed = replace(self._rule, threshold=threshold, recovery_threshold=_recovery(self._rule, threshold))
             timeline = Timeline(changed, max(frame.end for frame in self._frames))
             for frame in self._frames:
+                self._go_on()
                 timeline.show(frame)
                 if timeline.total().fired > enough:
                     return timeline.total()

@@ -179,6 +179,8 @@ def test_the_time_that_one_trial_takes_is_bounded_and_what_was_left_out_is_said(
         assert [one["tenant"] for one in found["worst"]] == ["acme"]
         with pytest.raises(tryout.RangeError, match="there was time for 1 of 3 tenants: choose one tenant or a shorter range"):
             tryout.threshold(rule.definition(), over, None, 200, clock(iter([0.0, 1.0, 9.0])))
+        with pytest.raises(tryout.RangeError, match="there was no time to try thresholds on 3 tenants: choose one tenant"):
+            tryout.threshold(rule.definition(), over, None, 200_000, clock(iter([0.0, 1.0, 2.0, 3.0, 4.0, 12.0])))
     finally:
         tryout._CELLS = kept
 

@@ -10,8 +10,11 @@ import pytest
 from django.core.management import CommandError, call_command
 
 from apps.monitoring.alerts import suggest
+from apps.monitoring.alerts.sweep import Sweep
+from apps.monitoring.api.trial import Bound
 from apps.monitoring.core.clock import isoformat
 from apps.monitoring.models import AlertRule
+from apps.monitoring.query.errors import RangeError
 from tests.integration.alerts.judged import FAST, answered, end_of, rule
 from tests.integration.ingest.hot import MINUTE
 from tests.integration.rollup.stored import roll_up, send
@@ -45,6 +48,15 @@ def run(command: str, *arguments: str) -> str:
 def suggested(*arguments: str) -> dict[str, Any]:
     found: dict[str, Any] = json.loads(run("suggest_threshold", "--json", *arguments))
     return found
+
+
+def test_the_time_of_one_request_is_that_of_reading_and_trying_together(stored: AlertRule) -> None:
+    rule = stored.definition()
+    frames = list(Sweep(rule, MINUTE, MINUTE + HOURS * 60))
+    for ticks in ([0.0, 16.0], [0.0, *[14.0] * (len(frames) + 1), 16.0]):
+        bound = Bound(iter(ticks).__next__)
+        with pytest.raises(RangeError, match="more than 15 seconds is too much for one request: take a shorter range"):
+            suggest.suggest(rule, bound.frames(frames), WEEKLY, bound.in_time)
 
 
 @pytest.mark.parametrize(("alerts", "beyond"), [(1, 4_000), (2, 3_000), (3, 2_000)])

@@ -44,6 +44,19 @@ def test_the_threshold_lets_as_many_peaks_through_as_wished() -> None:
         assert f"about {wish} alerts a week: would have fired {wish} time" in found.reason
 
 
+def test_whoever_has_no_more_time_ends_the_search_between_two_frames() -> None:
+    left = [3, 2, 1]
+
+    def go_on() -> None:
+        if not left:
+            raise TimeoutError
+        left.pop()
+
+    with pytest.raises(TimeoutError):
+        suggest(RULE, [week(PEAKS)], 3, go_on)
+    assert not left
+
+
 def test_below_is_searched_from_below() -> None:
     rule = replace(RULE, operator="lt", threshold=1.0)
     found = suggest(rule, [week({100 * n: float(n) for n in range(1, 9)})], 3)
