@@ -40,6 +40,7 @@ def measure(tenants: int = TENANTS) -> list[dict[str, Any]]:
     from apps.monitoring.rollup import periods
     from apps.monitoring.rollup.compaction import compact_shard
     from apps.monitoring.rollup.shards import roll_up_all
+    from config import loaded
 
     begin = minute_of(time.time()) // HOUR * HOUR - HOUR - MINUTES // 2
     ranges.past(begin, tenants)
@@ -50,6 +51,7 @@ def measure(tenants: int = TENANTS) -> list[dict[str, Any]]:
     for name, ask in questions.items():
         ask(begin)  # imports, plans and partitions
         taken[name].clear()
+    loaded.keep()  # as a web process does
     colds = {name: [_in_a_new_process(ask, begin) for _ in range(COLD)] for name, ask in questions.items()}
     for minute in tqdm(range(begin + 1, begin + 1 + MINUTES), desc="reading", unit=" minutes", disable=None):
         traffic.send(minute)

@@ -31,32 +31,30 @@ def each(
     is shared: nobody may change it.
     """
     global _size  # noqa: PLW0603 - one memory a process
-    found: dict[Hashable, Answer] = {}
     with _lock:
-        for key in keys:
-            if key in _known:
+        known = [_known.get(key) for key in keys]
+        for key, one in zip(keys, known, strict=True):
+            if one is not None:
                 _known.move_to_end(key)
-                found[key] = _known[key][0]
-    missing = [place for place, key in enumerate(keys) if key not in found]
-    if not missing:
-        return list(map(found.__getitem__, keys))
-    made = {keys[place]: answer for place, answer in zip(missing, read(missing), strict=True)}
-    weights = {key: _KEY_BYTES + weigh(answer) for key, answer in made.items()}
-    with _lock:
-        for key, answer in made.items():
-            if key not in _known:
-                _known[key] = answer, weights[key]
-                _size += weights[key]
-        while _size > _MOST_BYTES:
-            _, (_, freed) = _known.popitem(last=False)
-            _size -= freed
-    return list(map((found | made).__getitem__, keys))
+    missing = [place for place, one in enumerate(known) if one is None]
+    if missing:
+        made = [(answer, _KEY_BYTES + weigh(answer)) for answer in read(missing)]
+        with _lock:
+            for place, one in zip(missing, made, strict=True):
+                known[place] = one
+                if keys[place] not in _known:
+                    _known[keys[place]] = one
+                    _size += one[1]
+            while _size > _MOST_BYTES:
+                _, (_, freed) = _known.popitem(last=False)
+                _size -= freed
+    return [one[0] for one in known if one is not None]
 
 
-def any_of(keys: Sequence[Hashable]) -> bool:
-    """Whether something is remembered under one of the keys."""
+def unknown(keys: Sequence[Hashable]) -> list[int]:
+    """The places of the keys under which nothing is remembered."""
     with _lock:
-        return any(key in _known for key in keys)
+        return [place for place, key in enumerate(keys) if key not in _known]
 
 
 def _begin_anew() -> None:

@@ -48,8 +48,10 @@ def read(tenant: str, start: int, end: int, store: HotStore) -> Reading:
     Raises HotStoreUnavailableError.
     """
     with _reading(tenant, start, end, store) as seen:
-        pieces = versions.pieces(seen.stored, seen.stored.stretches(seen.start, seen.end))
-        cells = whole.read(Owner(tenant, seen.names), pieces)
+        owner, stretches = Owner(tenant, seen.names), seen.stored.stretches(seen.start, seen.end)
+        cells = whole.read(owner, versions.pieces(seen.stored, stretches))
+        if seen.complete_until is not None and seen.start < seen.complete_until < seen.end:  # who asks until now asks again
+            whole.read_ahead(owner, versions.pieces(seen.stored, whole.ahead(seen.stored, stretches)))
     for _, held in seen.live:
         merge(cells, cells_of(held))
     return Reading(cells, seen.complete_until, seen.known, seen.start, seen.end)

@@ -32,18 +32,26 @@ class Making(Generic[Answer]):
 def read(
     owner: Owner, pieces: Sequence[Piece], step: int, live: Mapping[int, Cells], making: Making[Answer]
 ) -> dict[int, Answer]:
-    """What is made of each step of ``step`` minutes that has rows, or ``live`` cells, which are by minute."""
+    """What is made of each step of ``step`` minutes that has rows, or ``live`` cells, which are by minute.
+
+    Steps are remembered some together, and one by one where minutes are still coming.
+    """
     length = _chunk(step)
-    chunks = [tuple(own) for _, own in groupby(pieces, lambda piece: piece.start // length)]
-    moving = {minute // length for minute in live}
-    still = [chunk for chunk in chunks if chunk[0].start // length not in moving]
+    coming, under_way = ({minute // size for minute in live} for size in (length, step))
+
+    def part(piece: Piece) -> tuple[int, int]:
+        return piece.start // length, piece.start // step if piece.start // length in coming else 0
+
+    chunks = [tuple(own) for _, own in groupby(pieces, part)]
+    still = [chunk for chunk in chunks if chunk[0].start // step not in under_way]
 
     def made(missing: list[int]) -> list[dict[int, Answer]]:
         chosen = [still[place] for place in missing]
-        found: dict[int, dict[int, Answer]] = {chunk[0].start // length: {} for chunk in chosen}
+        found: list[dict[int, Answer]] = [{} for _ in chosen]
+        place_of = {piece.start // step: place for place, chunk in enumerate(chosen) for piece in chunk}
         for start, cells in _cells(owner, [piece for chunk in chosen for piece in chunk], step).items():
-            found[start // length][start] = making.make(cells)
-        return list(found.values())
+            found[place_of[start // step]][start] = making.make(cells)
+        return found
 
     def weigh(answers: dict[int, Answer]) -> int:
         return sum(map(making.weigh, answers.values()))
@@ -51,10 +59,10 @@ def read(
     answers: dict[int, Answer] = {}
     for own in remembered.each([(owner.tenant, step, making.key, chunk) for chunk in still], made, weigh):
         answers |= own
-    under_way = _cells(owner, [piece for chunk in chunks if chunk[0].start // length in moving for piece in chunk], step)
+    moving = _cells(owner, [piece for piece in pieces if piece.start // step in under_way], step)
     for minute, cells in live.items():
-        merge(under_way.setdefault(minute - minute % step, {}), cells)
-    return answers | {start: making.make(cells) for start, cells in under_way.items()}
+        merge(moving.setdefault(minute - minute % step, {}), cells)
+    return answers | {start: making.make(cells) for start, cells in moving.items()}
 
 
 def _chunk(step: int) -> int:

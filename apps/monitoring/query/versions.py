@@ -2,17 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Hashable, Iterator, Mapping, Sequence
 from itertools import groupby
+from typing import Final, NamedTuple
 
 from apps.monitoring.core.resolution import Resolution, Stored, Stretch
+from apps.monitoring.query import remembered
 from apps.monitoring.rollup import batches, periods
 
+_MINUTE_BYTES: Final = 250
+"""What the version of a minute takes of the memory."""
 
-@dataclass(frozen=True, slots=True)
-class Piece:
-    """One minute, hour or day whose rows are of that resolution, and what they were made of."""
+OfMinutes = Mapping[int, Hashable]
+OfPeriods = Mapping[tuple[Resolution, int], Hashable]
+
+
+class Piece(NamedTuple):
+    """One minute, hour or day whose rows are of that resolution, and what they were made of.
+
+    A tuple, because its hash is quick: a chart of a day looks for 1,440 of them.
+    """
 
     resolution: Resolution
     start: int
@@ -27,8 +36,8 @@ class Piece:
 def pieces(stored: Stored, stretches: Sequence[Stretch]) -> list[Piece]:
     """Every minute, hour and day of the stretches. Call it in the transaction that reads the rows.
 
-    Minutes of an hour that is compacted are as they were then. Those of a stale one are known by the batches that they
-    came with; where the proofs of these are gone, each answer has another version.
+    A minute is known by the batches that it came with, before its hour is compacted and afterwards. Where the proofs of
+    these are gone, a minute of a compacted hour is as it was then, and one of a stale hour has another version each time.
     """
     of_periods = periods.versions([_whole_hours(one) if one.resolution is Resolution.MINUTE else one for one in stretches])
     of_minutes: dict[int, Hashable] = {}
@@ -37,17 +46,38 @@ def pieces(stored: Stored, stretches: Sequence[Stretch]) -> list[Piece]:
             of_minutes |= {minute: object() for minute in range(start, end)}
         else:
             of_minutes |= batches.versions(start, end)
-
-    def version(resolution: Resolution, start: int) -> Hashable:
-        if resolution is not Resolution.MINUTE:
-            return of_periods.get((resolution, start))
-        return of_minutes.get(start) or of_periods.get((Resolution.HOUR, Resolution.HOUR.floor(start)))
-
+    for own in _compacted_minutes(stored, stretches, of_periods):
+        of_minutes |= own
     return [
-        Piece(stretch.resolution, start, version(stretch.resolution, start))
-        for stretch in stretches
-        for start in range(stretch.start, stretch.end, stretch.resolution)
+        Piece(one, start, of_minutes.get(start) if one is Resolution.MINUTE else of_periods.get((one, start)))
+        for one, first, last in ((stretch.resolution, stretch.start, stretch.end) for stretch in stretches)
+        for start in range(first, last, one)
     ]
+
+
+def _compacted_minutes(stored: Stored, stretches: Sequence[Stretch], of_periods: OfPeriods) -> list[OfMinutes]:
+    """The versions of the minutes of compacted hours that are read as minutes.
+
+    An hour that is compacted and still the same has the batches that it had: they are looked up once for each hour.
+    """
+    stale = stored.stale.get(Resolution.HOUR, ())
+    wholes = [_whole_hours(one) for one in stretches if one.resolution is Resolution.MINUTE]
+    hours = sorted({hour for one in wholes for hour in range(one.start, one.end, Resolution.HOUR)}.difference(stale))
+
+    def read(missing: list[int]) -> list[OfMinutes]:
+        found: dict[int, dict[int, Hashable]] = {hours[place]: {} for place in missing}
+        for start, end in _runs([hour for hour in found if not batches.without_proof(hour)]):
+            for minute, version in batches.versions(start, end).items():
+                found[Resolution.HOUR.floor(minute)][minute] = version
+        for hour in filter(batches.without_proof, found):
+            found[hour] = dict.fromkeys(range(hour, hour + Resolution.HOUR), of_periods.get((Resolution.HOUR, hour)))
+        return list(found.values())
+
+    return remembered.each(
+        [("batches", hour, of_periods.get((Resolution.HOUR, hour))) for hour in hours],
+        read,
+        lambda own: _MINUTE_BYTES * len(own),
+    )
 
 
 def joined(found: Sequence[Piece]) -> Iterator[Stretch]:
@@ -65,10 +95,15 @@ def _whole_hours(stretch: Stretch) -> Stretch:
 
 def _stale_minutes(stored: Stored, stretches: Sequence[Stretch]) -> Iterator[tuple[int, int]]:
     """The minutes of stale hours that are read as minutes."""
-    hours = sorted(stored.stale.get(Resolution.HOUR, ()))
-    for _, run in groupby(enumerate(hours), lambda at: at[1] - at[0] * Resolution.HOUR):
-        own = [hour for _, hour in run]
+    for first, last in _runs(sorted(stored.stale.get(Resolution.HOUR, ()))):
         for stretch in stretches:
-            start, end = max(stretch.start, own[0]), min(stretch.end, own[-1] + Resolution.HOUR)
+            start, end = max(stretch.start, first), min(stretch.end, last)
             if stretch.resolution is Resolution.MINUTE and start < end:
                 yield start, end
+
+
+def _runs(hours: Sequence[int]) -> Iterator[tuple[int, int]]:
+    """Hours in ascending order as stretches of minutes."""
+    for _, run in groupby(enumerate(hours), lambda at: at[1] - at[0] * Resolution.HOUR):
+        own = [hour for _, hour in run]
+        yield own[0], own[-1] + Resolution.HOUR

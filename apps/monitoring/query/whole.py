@@ -6,7 +6,7 @@ from collections.abc import Hashable, Iterator, Sequence
 from itertools import groupby
 from typing import Final
 
-from apps.monitoring.core.resolution import Resolution
+from apps.monitoring.core.resolution import Resolution, Stored, Stretch
 from apps.monitoring.query import remembered, rows
 from apps.monitoring.query.owner import Owner
 from apps.monitoring.query.rows import Merged
@@ -15,6 +15,8 @@ from apps.monitoring.rollup.cells import Cells
 
 _TEN: Final = 10
 """Minutes that are remembered together, by the clock. All together have a row of each shard for each minute."""
+_AHEAD: Final = 3
+"""Minutes that an answer reads ahead, at most."""
 _ROW_BYTES: Final = 300
 """What a row takes beside its bytes."""
 
@@ -36,6 +38,27 @@ def read(owner: Owner, pieces: Sequence[Piece]) -> Cells:
     )
     merged = rows.together([row for own in found for row in own])
     return {owner.names[one.series]: cell for one, cell in zip(merged, owner.cells(merged), strict=True)}
+
+
+def ahead(stored: Stored, stretches: Sequence[Stretch]) -> list[Stretch]:
+    """The minutes that a range which moves on with time will need when its beginning lies within the next ten, or hour.
+
+    Each time as many as it has gone through the one before: so they are read one by one until then, and not all at once.
+    """
+    start = stretches[0].start
+    found: list[Stretch] = []
+    for length, resolution in ((_TEN, Resolution.MINUTE), (Resolution.HOUR.value, Resolution.HOUR)):
+        edge = -(-start // length) * length
+        whole = any(one.resolution is resolution and one.start <= edge and edge + length <= one.end for one in stretches)
+        if whole and edge >= stored.floors.get(Resolution.MINUTE, 0):
+            found.append(Stretch(Resolution.MINUTE, edge, edge + min(length, (start % length or length) + 1)))
+    return found
+
+
+def read_ahead(owner: Owner, pieces: Sequence[Piece]) -> None:
+    """Remember some of the pieces that are not remembered yet."""
+    missing = remembered.unknown([_key(owner, piece) for piece in pieces])
+    _read_pieces(owner, [pieces[place] for place in missing[:_AHEAD]])
 
 
 def _groups(pieces: Sequence[Piece]) -> Iterator[Group]:
@@ -66,7 +89,9 @@ def _read_groups(owner: Owner, groups: Sequence[Group]) -> list[Read]:
 
 def _begun(owner: Owner, group: Group) -> bool:
     """Whether it is not ten minutes that are all read for the first time: these are merged by the database."""
-    return group[0].resolution is not Resolution.MINUTE or remembered.any_of([_key(owner, piece) for piece in group])
+    return group[0].resolution is not Resolution.MINUTE or len(
+        remembered.unknown([_key(owner, piece) for piece in group])
+    ) < len(group)
 
 
 def _read_pieces(owner: Owner, pieces: Sequence[Piece]) -> dict[Piece, Read]:

@@ -92,6 +92,43 @@ def test_the_points_of_a_chart_are_made_once_until_another_batch_comes(tenant: s
         roll_up(time.time())
 
 
+@pytest.mark.parametrize("tenant", ["acme", None], ids=["one tenant", "all together"])
+def test_minutes_are_not_read_again_because_their_hour_is_compacted(tenant: str | None) -> None:
+    send(*[interaction(number, "acme", FIRST + number) for number in range(20)])
+    roll_up(time.time())
+    assert points(tenant, 1) == [1.0] * 20
+    with connection.cursor() as cursor:  # behind everybody's back
+        cursor.execute("UPDATE monitoring_metricsnapshot SET count = count + 100")
+        assert compact()
+        assert points(tenant, 1) == [1.0] * 20
+        cursor.execute("UPDATE monitoring_metricsnapshot SET count = count - 100 WHERE resolution = 1")
+    send(interaction(100, "acme", FIRST + 13))
+    roll_up(time.time())
+    for _ in range(2):
+        assert points(tenant, 1) == [1.0] * 13 + [2.0] + [1.0] * 6
+        compact()
+
+
+@pytest.mark.parametrize("tenant", ["acme", None], ids=["one tenant", "all together"])
+@pytest.mark.parametrize("edge", [10, 60], ids=["ten minutes", "hour"])
+def test_what_a_moving_range_will_begin_with_is_read_before(tenant: str | None, edge: int) -> None:
+    send(*[interaction(number, "acme", FIRST + edge + number) for number in range(4)])
+    done()
+    until = to_datetime(minute_of(time.time()) + 1)
+
+    def since(minute: int) -> int:
+        return int(summary(tenant, to_datetime(FIRST + minute), until)["interactions"]["total"])
+
+    for _ in range(5):
+        assert since(7) == 4
+    with connection.cursor() as cursor:  # behind everybody's back
+        cursor.execute("UPDATE monitoring_metricsnapshot SET count = count + 100 WHERE resolution = 1")
+    assert since(edge + 1) == 3
+    send(interaction(9, "acme", FIRST + edge + 1))
+    roll_up(time.time())
+    assert since(edge + 1) > 4
+
+
 def test_the_points_of_one_question_are_not_those_of_another() -> None:
     send(interaction(1, "acme", FIRST, model_used="a"), interaction(2, "acme", FIRST, model_used="b"))
     roll_up(time.time())
