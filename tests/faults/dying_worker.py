@@ -52,7 +52,7 @@ def watch(execute: Callable[..., Any], sql: str, params: Any, many: Any, context
     result = execute(sql, params, many, context)
     if is_proof and DIE_AT == "before the commit":
         die()
-    is_watermark = sql.startswith(('UPDATE "monitoring_shardprogress"', 'INSERT INTO "monitoring_shardprogress"'))
+    is_watermark = sql.lstrip().startswith("INSERT INTO monitoring_shardprogress")
     if is_watermark and DIE_AT == "before the watermark is committed":
         die()
     return result

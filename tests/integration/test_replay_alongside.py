@@ -105,10 +105,12 @@ def test_while_last_month_is_replayed_an_incident_of_now_is_told_and_no_minute_o
     store = HotStore.from_conf()
     eventually("lines arrive", lambda: any(store.backlog(shard) for shard in range(8)), 30)
     send(interaction(1, "acme", live, processing_time_ms=9_999.0))
+    assert not shards.roll_up(shard_of("acme", 8), now, store).busy
+    assert not evaluate(now).busy
+    assert running.poll() is None, "the replay was over too early to say anything"
     assert not any(shards.roll_up(shard, now, store).busy for shard in range(8))
     assert evaluate(now).minutes >= 1
     assert Notification.objects.filter(kind="firing").count() == 1
-    assert running.poll() is None, "the replay was over too early to say anything"
     assert ended(running)["interactions"] == 40_000
     for shard in range(8):
         while shards.roll_up(shard, now, store).left:

@@ -231,9 +231,10 @@ class Tally:
         if value is None:
             return catalogue.UNSPECIFIED
         try:
-            if not values.is_category(value):
+            told = values.text(value, values.MAX_LABEL + 1)  # once: a foreign object may do anything when it is looked at
+            if not values.is_category(told):
                 self._overflow(metric)
-            return self.label(value)
+            return self.label(told)
         except RefusedError as refused:
             self.refuse(refused.reason)
             return catalogue.OTHER

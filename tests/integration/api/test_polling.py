@@ -27,7 +27,8 @@ from tests.integration.api.conftest import Record
 
 ASKERS = 12
 NOW = datetime.now(UTC)
-RANGE = {"from": (NOW - timedelta(minutes=10)).isoformat(), "to": (NOW + timedelta(minutes=10)).isoformat()}
+# Of a whole run of all tests: it begins when the first one does.
+RANGE = {"from": (NOW - timedelta(minutes=10)).isoformat(), "to": (NOW + timedelta(hours=6)).isoformat()}
 SUMMARY = f"/api/v1/metrics/summary?{urlencode(RANGE)}"
 SERIES = f"/api/v1/metrics/series?{urlencode(RANGE | {'metric': 'interactions', 'stat': 'count', 'step': '1m'})}"
 DASHBOARD = "/dashboard/data?window=1h"

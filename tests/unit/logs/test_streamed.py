@@ -66,11 +66,16 @@ def site(settings: Any) -> None:
 def wsgi(address: str, read: int) -> bytes:
     """As a server reads it, which closes it in the end."""
     environ = RequestFactory(headers={"X-Request-ID": "r-1"})._base_environ(PATH_INFO=f"/{address}")
-    response = WSGIHandler()(environ, lambda *_: None)
-    body = b"".join(part for part, _ in zip(response, range(read), strict=False))
-    response.close()
-    assert current() is None
-    return body
+
+    def serve() -> bytes:
+        response = WSGIHandler()(environ, lambda *_: None)
+        body = b"".join(part for part, _ in zip(response, range(read), strict=False))
+        response.close()
+        assert current() is None
+        return body
+
+    with ThreadPoolExecutor(1) as thread:  # the browser tests leave an event loop running in this one
+        return thread.submit(serve).result()
 
 
 def asgi(address: str, read: int) -> bytes:
@@ -91,7 +96,7 @@ def asgi(address: str, read: int) -> bytes:
         await site.wait(5)
         return body
 
-    with ThreadPoolExecutor(1) as thread:  # the browser tests leave an event loop running in this one
+    with ThreadPoolExecutor(1) as thread:  # as above
         return thread.submit(asyncio.run, ask()).result()
 
 
