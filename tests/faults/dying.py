@@ -10,10 +10,12 @@ from __future__ import annotations
 import os
 import signal
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import django
+import psycopg
 from django.db.backends.base.base import BaseDatabaseWrapper
 
 METHODS = {"seal", "chunks", "drop"}
@@ -33,6 +35,7 @@ def main(point: str, nth: int, now: float | None = None) -> None:
     if now is not None:
         from apps.monitoring.alerts.evaluate import evaluate
 
+        die_after_copies(what, countdown)
         with connection.execute_wrapper(dying_execute(what, countdown)):
             evaluate(now)
         return
@@ -52,6 +55,20 @@ def die_on_copies_too(connection: BaseDatabaseWrapper) -> None:
         return made
 
     connection.copy = wrapped  # type: ignore[method-assign]
+
+
+def die_after_copies(beginning: str, countdown: Countdown) -> None:
+    """What is copied in is no statement that Django's wrappers see."""
+    copy = psycopg.Cursor.copy
+
+    @contextmanager
+    def dying(cursor: psycopg.Cursor[Any], statement: str) -> Iterator[psycopg.Copy]:
+        with copy(cursor, statement) as into:
+            yield into
+        if statement.startswith(beginning):
+            countdown.around(lambda: None)
+
+    psycopg.Cursor.copy = dying  # type: ignore[method-assign, assignment]
 
 
 class Countdown:

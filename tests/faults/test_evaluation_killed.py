@@ -43,7 +43,7 @@ def undisturbed() -> dict[str, list[Any]]:
 @pytest.mark.parametrize(
     ("point", "nth"),
     [
-        ('after INSERT INTO "monitoring_alertstate"', 2),  # a state, and not its history
+        ("after COPY monitoring_alertstate", 2),  # a state, and not its history
         ('after INSERT INTO "monitoring_notification"', 2),
         ('after UPDATE "monitoring_evaluationprogress"', 5),  # everything of a minute, and it is not committed
     ],

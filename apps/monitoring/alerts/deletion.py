@@ -5,10 +5,10 @@ from __future__ import annotations
 from django.db import transaction
 from django.utils import timezone
 
-from apps.monitoring.alerts import outcome
+from apps.monitoring.alerts import outcome, tables
 from apps.monitoring.core.clock import to_minute
 from apps.monitoring.core.judging import end_all
-from apps.monitoring.models import AlertRule, AlertState, EvaluationProgress
+from apps.monitoring.models import AlertRule, EvaluationProgress
 from apps.monitoring.rollup import locks
 
 
@@ -19,7 +19,7 @@ def before_delete(rule: AlertRule) -> None:
     """
     with transaction.atomic():
         locks.judging()
-        rows = {row.tenant: row for row in AlertState.objects.filter(rule=rule).select_related("alert")}
+        rows = {row.tenant: row for row in tables.states([rule.pk]).get(rule.pk, ())}
         states = {tenant: outcome.state_of(row) for tenant, row in rows.items()}
         progress = EvaluationProgress.objects.first()
         minute = to_minute(timezone.now() if progress is None else progress.next_minute)

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import gc
 import logging
 import time
-from collections.abc import Collection, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import Final
 
@@ -13,13 +15,14 @@ from django.db import InterfaceError, OperationalError, connection, transaction
 from django.db.models import Exists, Min, OuterRef, Q
 from django.utils import timezone
 
-from apps.monitoring.alerts import outcome, silences
+from apps.monitoring.alerts import outcome, silences, tables
 from apps.monitoring.alerts.measure import Windows, expected_tenants
+from apps.monitoring.alerts.tables import StoredState
 from apps.monitoring.conf import conf
 from apps.monitoring.core.clock import SECONDS, to_datetime, to_minute
-from apps.monitoring.core.frame import Frame
-from apps.monitoring.core.judging import Measured, end_all, judge_minute
-from apps.monitoring.core.lifecycle import Status
+from apps.monitoring.core.course import ANOTHER, DISABLED
+from apps.monitoring.core.judging import Judged, end_all, judge_minute
+from apps.monitoring.core.lifecycle import State, Status, stays
 from apps.monitoring.core.rules import MAX_REACH, NoData, Rule, subject
 from apps.monitoring.core.silences import Hold, Matchers, Quiet, hold
 from apps.monitoring.models import AlertRule, AlertState, EvaluationProgress, RollupBatch
@@ -64,7 +67,7 @@ def _catch_up(now: float, deadline: float) -> Report:
     _forgive_disabled()
     judged = transitions = 0
     while minute < until and (not judged or time.monotonic() < deadline):
-        with transaction.atomic():
+        with _uncollected(), outbox.asked_once(), transaction.atomic():
             locks.judging()
             rules = _rules()
             ahead = _skip_silence(minute, until, rules)
@@ -76,6 +79,18 @@ def _catch_up(now: float, deadline: float) -> Report:
                 minute = ahead
             _advance(minute)
     return Report(judged, transitions, minute)
+
+
+@contextmanager
+def _uncollected() -> Iterator[None]:
+    """Without looking for cycles, of which a minute makes none: a look at all that it holds takes as long as the judging."""
+    before = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if before:
+            gc.enable()
 
 
 def _rules() -> list[AlertRule]:
@@ -123,10 +138,19 @@ def _quiets(minute: int, now: float) -> list[Quiet]:
 
 def _judge_minute(minute: int, rules: Sequence[AlertRule], quiets: Sequence[Quiet]) -> int:
     windows, heard = Windows(minute), outbox.heard()
+    stored = tables.states([rule.pk for rule in rules])
     _limit_statements(conf().rule_timeout_seconds)
     _read_together(windows, rules)
     judged = sum(
-        _judge_rule(rule, windows, minute, hold(quiets, rule.name, rule.severity), heard=rule.pk in heard) for rule in rules
+        _judge_rule(
+            rule,
+            windows,
+            stored.get(rule.pk, ()),
+            minute,
+            hold(quiets, rule.name, rule.severity),
+            heard=rule.pk in heard,
+        )
+        for rule in rules
     )
     _limit_statements(0)
     return judged
@@ -152,11 +176,13 @@ def _read_together(windows: Windows, rules: Sequence[AlertRule]) -> None:
         _log.warning("the windows of all rules cannot be read together: %s", error)
 
 
-def _judge_rule(rule: AlertRule, windows: Windows, minute: int, held: Hold, *, heard: bool) -> int:
+def _judge_rule(
+    rule: AlertRule, windows: Windows, stored: Sequence[StoredState], minute: int, held: Hold, *, heard: bool
+) -> int:
     """Judge one rule for all its tenants. A rule that fails is marked and stops nothing else."""
     try:
         with transaction.atomic():
-            return _apply(rule, replace(rule.definition(), heard=heard), windows, minute, held)
+            return _apply(rule, replace(rule.definition(), heard=heard), windows, stored, minute, held)
     except Exception as error:
         if _is_away(error):
             raise  # the rule is not to blame: the whole minute is judged again
@@ -181,20 +207,10 @@ def _is_away(error: Exception) -> bool:
     return bool(broken) or state.startswith((*_AWAY, _AGAIN))
 
 
-def _apply(rule: AlertRule, definition: Rule, windows: Windows, minute: int, held: Hold) -> int:
-    rows = {row.tenant: row for row in AlertState.objects.filter(rule=rule)}
+def _apply(rule: AlertRule, definition: Rule, windows: Windows, stored: Sequence[StoredState], minute: int, held: Hold) -> int:
+    rows = {row.tenant: row for row in stored}
     states = {tenant: outcome.state_of(row) for tenant, row in rows.items()}
-    if not rule.enabled:
-        judged = end_all(states, "the rule was disabled", held)
-    else:
-        frame, expected = windows.frame(definition), expected_tenants(definition)
-        own = subject(definition)
-        foreign = {tenant: states.pop(tenant) for tenant, row in rows.items() if _is_foreign(row, own)}
-        measured = _seen(frame, definition, {*states, *expected})
-        judged = judge_minute(definition, measured, states, expected, minute, held)
-        # They are judged anew from the next minute on.
-        judged = [one for one in judged if one.tenant not in foreign]
-        judged += end_all(foreign, "the rule was changed and judges something else now", held)
+    judged = _judge(definition, windows, rows, states, minute, held) if rule.enabled else end_all(states, DISABLED, held)
     changes = [
         outcome.Change(one.tenant, rows.get(one.tenant), one.after, one.verdict, one.events)
         for one in judged
@@ -205,15 +221,32 @@ def _apply(rule: AlertRule, definition: Rule, windows: Windows, minute: int, hel
     return outcome.write(rule, definition, minute, changes)
 
 
-def _seen(frame: Frame, rule: Rule, looked: Collection[str]) -> dict[str, Measured]:
-    """What is seen of those that have to be looked at, and of all others that breach: whoever is calm stays as it is."""
-    breached = frame.breaches(rule)[:, 0].tolist()
-    return {tenant: frame.seen(row, 0) for row, tenant in enumerate(frame.tenants) if breached[row] or tenant in looked}
+def _judge(
+    rule: Rule, windows: Windows, rows: Mapping[str, StoredState], states: Mapping[str, State], minute: int, held: Hold
+) -> list[Judged]:
+    """What the minute does to whoever it may do something to: most states stay as they are, and need no closer look."""
+    frame, expected, own = windows.frame(rule), expected_tenants(rule), subject(rule)
+    breaches = dict(zip(frame.tenants, frame.breaches(rule)[:, 0].tolist(), strict=True))
+    silent = NoData(rule.no_data) is NoData.ALERT
+    foreign = {tenant: states[tenant] for tenant, row in rows.items() if _is_foreign(row, own)}
+    moving = {
+        tenant: state
+        for tenant, state in states.items()
+        if tenant not in foreign and not stays(rule, state, minute, breach=breaches.get(tenant, silent))
+    }
+    looked = {*moving, *(tenant for tenant in expected if tenant not in states)}
+    measured = {
+        tenant: frame.seen(row, 0)
+        for row, (tenant, breach) in enumerate(breaches.items())
+        if tenant in looked or (breach and tenant not in states)
+    }
+    # What is foreign is judged anew from the next minute on.
+    return [*judge_minute(rule, measured, moving, looked, minute, held), *end_all(foreign, ANOTHER, held)]
 
 
-def _is_foreign(row: AlertState, own: str) -> bool:
+def _is_foreign(row: StoredState, own: str) -> bool:
     """Whether something is open of what the rule judged before it was changed."""
-    is_open = row.owed_id is not None or row.status != Status.INACTIVE
+    is_open = row.owed is not None or row.status != Status.INACTIVE
     return is_open and row.subject not in {"", own}
 
 

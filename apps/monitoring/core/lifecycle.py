@@ -81,6 +81,23 @@ def step(rule: Rule, state: State, verdict: Verdict, minute: int, held: str | No
     return after, [*late, *events]
 
 
+def stays(rule: Rule, state: State, minute: int, *, breach: bool) -> bool:
+    """Whether a minute leaves a state as it is without a word, whatever holds notifications back, and it has to be kept.
+
+    It says so of what most states are: firing, pending or cooling on, with nothing due. Of all others `step` has to be asked.
+    """
+    if state.owed or (state.status is not Status.INACTIVE) != breach:
+        return False
+    match state.status:
+        case Status.FIRING:
+            told = state.announced and state.recovering_since is None
+            return told and (_is_taken_on(rule, state) if state.acknowledged else not _reminder_is_due(rule, state, minute))
+        case Status.PENDING:
+            return state.since is not None and minute - state.since < rule.pending_for
+        case _:
+            return not state.is_idle(minute, rule.cooldown)
+
+
 def end(state: State, reason: str, held: str | None = None) -> tuple[State, list[Event]]:
     """End what is open, because nobody judges it any more; only the cooldown goes on. ``held`` as in `step`."""
     settled, late = _settle(state, held)
@@ -112,29 +129,36 @@ def _step_quiet(rule: Rule, state: State, verdict: Verdict, minute: int, held: s
 def _step_breach(rule: Rule, state: State, verdict: Verdict, minute: int, held: str | None) -> tuple[State, list[Event]]:
     since = minute if state.since is None else state.since
     if minute - since >= rule.pending_for:
-        return _fire(rule, replace(state, since=since), verdict, minute, held)
+        return _fire(rule, state, since, verdict, minute, held)
     pending = replace(state, status=Status.PENDING, since=since)
     if state.status is Status.PENDING:
         return pending, []
     return pending, [Event(Status.PENDING, True, None, f"{verdict.reason}; fires after {rule.pending_for} minutes")]
 
 
-def _fire(rule: Rule, state: State, verdict: Verdict, minute: int, held: str | None) -> tuple[State, list[Event]]:
-    firing = replace(state, status=Status.FIRING, recovering_since=None, announced=False, acknowledged="")
+def _fire(rule: Rule, state: State, since: int, verdict: Verdict, minute: int, held: str | None) -> tuple[State, list[Event]]:
     hold = _unheard(rule, held) or _cooldown_hold(rule, state, minute)
+    firing = replace(
+        state,
+        status=Status.FIRING,
+        since=since,
+        recovering_since=None,
+        notified_at=minute if hold is None else state.notified_at,
+        announced=hold is None,
+        acknowledged="",
+    )
     if hold is not None:
         return firing, [Event(Status.FIRING, True, None, f"{verdict.reason}; held back: {hold}")]
-    told = replace(firing, announced=True, notified_at=minute)
-    return told, [Event(Status.FIRING, True, Notice.FIRING, verdict.reason)]
+    return firing, [Event(Status.FIRING, True, Notice.FIRING, verdict.reason)]
 
 
 def _step_firing(rule: Rule, state: State, verdict: Verdict, minute: int, held: str | None) -> tuple[State, list[Event]]:
     if verdict.recovered and not verdict.breach:
-        recovering = replace(state, recovering_since=minute if state.recovering_since is None else state.recovering_since)
-        if minute - (recovering.recovering_since or minute) >= rule.keep_firing_for:
-            return _resolve(recovering, verdict.reason, held)
-        state = recovering
-    elif verdict.breach or verdict.value is not None:
+        recovering = minute if state.recovering_since is None else state.recovering_since
+        if minute - recovering >= rule.keep_firing_for:
+            return _resolve(state, verdict.reason, held)
+        state = replace(state, recovering_since=recovering)
+    elif state.recovering_since is not None and (verdict.breach or verdict.value is not None):
         state = replace(state, recovering_since=None)
     hold = _unheard(rule, held)
     if not state.announced:
@@ -167,7 +191,7 @@ def _reopen(rule: Rule, state: State, verdict: Verdict, minute: int, hold: str |
     While nobody may be notified it stays acknowledged; the cooldown holds back only the notification, for there is a
     reminder when it is over.
     """
-    if hold is not None or rank(rule.severity) <= rank(state.acknowledged):
+    if hold is not None or _is_taken_on(rule, state):
         return state, []
     reason = f"the severity rose from {state.acknowledged} to {rule.severity}, which ends the acknowledgement"
     opened = replace(state, acknowledged="")
@@ -180,7 +204,7 @@ def _reopen(rule: Rule, state: State, verdict: Verdict, minute: int, hold: str |
 
 def _remind(rule: Rule, state: State, verdict: Verdict, minute: int, hold: str | None) -> tuple[State, list[Event]]:
     """One reminder each cooldown."""
-    if rule.cooldown == 0 or state.notified_at is None or _cooldown_hold(rule, state, minute) is not None:
+    if state.notified_at is None or not _reminder_is_due(rule, state, minute):
         return state, []
     if hold is not None:
         due_now = (minute - state.notified_at) % rule.cooldown == 0
@@ -190,12 +214,25 @@ def _remind(rule: Rule, state: State, verdict: Verdict, minute: int, hold: str |
     ]
 
 
+def _is_taken_on(rule: Rule, state: State) -> bool:
+    """Whether whoever acknowledged it took on something as bad as it is."""
+    return rank(rule.severity) <= rank(state.acknowledged)
+
+
+def _reminder_is_due(rule: Rule, state: State, minute: int) -> bool:
+    return rule.cooldown != 0 and state.notified_at is not None and not _is_cooling(rule, state, minute)
+
+
 def _unheard(rule: Rule, held: str | None) -> str | None:
     """Why nobody can be told that it fires. An end is not asked: it goes where its beginning went."""
     return held or (None if rule.heard else UNHEARD)
 
 
 def _cooldown_hold(rule: Rule, state: State, minute: int) -> str | None:
-    if state.notified_at is None or minute - state.notified_at >= rule.cooldown:
+    if state.notified_at is None or not _is_cooling(rule, state, minute):
         return None
     return f"cooldown until {isoformat(state.notified_at + rule.cooldown)}"
+
+
+def _is_cooling(rule: Rule, state: State, minute: int) -> bool:
+    return state.notified_at is not None and minute - state.notified_at < rule.cooldown

@@ -3,25 +3,45 @@
 from __future__ import annotations
 
 from collections.abc import Collection
+from datetime import datetime
 
-from django.db.models import Min, QuerySet
+from django.contrib.postgres.fields import ArrayField
+from django.db.models import BigIntegerField, BooleanField, F, Func, Min, QuerySet, Value
 
 from apps.monitoring.models import Alert, Notification
 
 
-def announcements(rule_id: int | None, alerts: Collection[int]) -> QuerySet[Notification]:
+def announcements(rule_id: int | None, alerts: Collection[int], began: datetime | None = None) -> QuerySet[Notification]:
     """The notifications of a rule that said that one of these alerts fires, oldest first.
+
+    ``began`` is since when the first of the alerts is, for who knows it.
 
     What a deleted rule announced has no rule any more; its alerts are nobody else's.
     """
     if not alerts:
         return Notification.objects.none()
-    began = Alert.objects.filter(pk__in=alerts).aggregate(began=Min("since"))["began"]
+    if began is None:
+        began = Alert.objects.filter(pk__in=alerts).aggregate(began=Min("since"))["began"]
     if began is None:
         return Notification.objects.none()
-    return Notification.objects.filter(
+    told = Notification.objects.filter(
         rule=rule_id,
         kind__in=(Notification.Kind.FIRING, Notification.Kind.REMINDER),
         minute__gte=began,
-        alert_ids__overlap=list(alerts),
-    ).order_by("created_at", "pk")
+    )
+    return told.filter(_names(alerts)).order_by("created_at", "pk")
+
+
+def _names(alerts: Collection[int]) -> Func:
+    """Whether a notification is about one of the alerts.
+
+    An overlap of arrays compares each with each, which takes seconds of 10,000 alerts; here Postgres looks them up. And they
+    are one value, where Django would make one of each.
+    """
+    return Func(
+        F("alert_ids"),
+        Value(list(alerts), output_field=ArrayField(BigIntegerField())),
+        template="EXISTS (SELECT FROM unnest(%(expressions)s::bigint[]))",
+        arg_joiner=") AS own (id) WHERE own.id = ANY(",
+        output_field=BooleanField(),
+    )

@@ -6,7 +6,9 @@ import logging
 import time
 import uuid
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from contextvars import ContextVar
 from dataclasses import dataclass
 from typing import Final
 from urllib.parse import quote, urlencode
@@ -36,6 +38,8 @@ _IMPATIENT: Final = {"socket_timeout": 2.0, "socket_connect_timeout": 2.0, "max_
 """Kombu tries again for ever otherwise, in the process that judges the rules."""
 _PAUSE_SECONDS: Final = 30.0
 _broker_away_until = 0.0
+_waiting: ContextVar[dict[int, None] | None] = ContextVar("waiting", default=None)
+"""The channels of which something is committed, while they are to be asked once."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,7 +122,24 @@ def ask(channel_id: int, after: float = 0.0) -> None:
 
     A broker that does not answer holds nobody up: it is left alone for a while, and the sweep finds the rows.
     """
-    transaction.on_commit(lambda: _ask_now(channel_id, after))
+    waiting = _waiting.get()
+    if waiting is None or after:
+        transaction.on_commit(lambda: _ask_now(channel_id, after))
+    else:
+        transaction.on_commit(lambda: waiting.setdefault(channel_id))
+
+
+@contextmanager
+def asked_once() -> Iterator[None]:
+    """Ask for a channel once, however many notifications for it are written meanwhile. It is entered before the transaction."""
+    waiting: dict[int, None] = {}
+    outer = _waiting.set(waiting)
+    try:
+        yield
+    finally:
+        _waiting.reset(outer)
+        for channel_id in waiting:
+            _ask_now(channel_id, 0.0)
 
 
 def _ask_now(channel_id: int, after: float) -> None:
@@ -165,7 +186,8 @@ def _to_where_it_began(rule: AlertRule, instances: Sequence[Instance]) -> dict[i
     """
     by_alert = {instance.alert: instance for instance in instances if instance.alert is not None}
     told: dict[int, dict[int, Instance]] = defaultdict(dict)
-    rows = announcements(rule.pk, by_alert).filter(fallback_of=None)
+    began = to_datetime(min((instance.since for instance in by_alert.values()), default=0))
+    rows = announcements(rule.pk, by_alert, began).filter(fallback_of=None)
     for channel_id, named in rows.values_list("channel", "alert_ids"):
         told[channel_id] |= {alert: by_alert[alert] for alert in named if alert in by_alert}
     known = {alert for own in told.values() for alert in own}

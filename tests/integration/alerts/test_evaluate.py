@@ -407,3 +407,12 @@ def test_tokens_of_a_model_whose_price_nobody_knows_are_told_of_once_a_day() -> 
     roll_up(end_of(80))
     evaluate(end_of(80))
     assert history("model-price-unknown", "") == [(1, "firing", True), (69, "resolved", True), (80, "firing", False)]
+
+
+@pytest.mark.parametrize("tenant", ["a\tb\nc", "\\N", 'a\\"b', "{a,NULL} 🦊"])
+def test_a_tenant_may_be_called_whatever_it_likes(tenant: str) -> None:
+    channel()
+    rule()
+    play({0: answered(SLOW, tenant), 2: answered(SLOW, tenant, 2)}, 4)
+    assert history(tenant=tenant) == [(0, "firing", True), (1, "resolved", True), (2, "firing", False), (3, "resolved", False)]
+    assert set(Alert.objects.values_list("tenant", flat=True)) == {tenant}

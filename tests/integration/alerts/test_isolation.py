@@ -99,7 +99,7 @@ def test_the_time_limit_of_the_worker_is_no_rules_error_and_the_minute_is_judged
         raise SoftTimeLimitExceeded
 
     def late(execute: Any, sql: str, params: Any, many: bool, context: Any) -> Any:  # noqa: FBT001 - Django calls it so
-        if sql.startswith('SELECT "monitoring_alertstate"'):
+        if sql.startswith('INSERT INTO "monitoring_notification"'):
             os.kill(os.getpid(), signal.SIGUSR1)
         return execute(sql, params, many, context)
 

@@ -136,6 +136,24 @@ class TestAsking:
         assert self.asked(queue) == []
         assert not Notification.objects.exists()
 
+    def test_a_channel_is_asked_once_for_all_that_is_committed_together(self, queue: redis.Redis) -> None:
+        first, second = log_channel("a", is_default=True), log_channel("b", is_default=True)
+        told, other = rule(), rule(name="other")
+        with outbox.asked_once():
+            with transaction.atomic():
+                outbox.enqueue(told, Notice.FIRING, MINUTE, [instance()])
+                outbox.enqueue(other, Notice.FIRING, MINUTE, [instance()])
+            assert self.asked(queue) == []
+        assert sorted(self.asked(queue)) == sorted([[first.pk], [second.pk]])
+
+    def test_a_channel_is_not_asked_for_what_is_rolled_back_of_it(self, queue: redis.Redis) -> None:
+        log_channel("a", is_default=True)
+        told = rule()
+        with outbox.asked_once(), transaction.atomic(), transaction.atomic():
+            outbox.enqueue(told, Notice.FIRING, MINUTE, [instance()])
+            transaction.set_rollback(True)
+        assert self.asked(queue) == []
+
     @pytest.mark.parametrize("silent", [False, True], ids=["refuses", "is silent"])
     def test_a_broker_that_is_away_loses_nothing_and_holds_nobody_up(self, *, silent: bool) -> None:
         log_channel("a", is_default=True)

@@ -254,3 +254,28 @@ def test_since_is_the_first_minute_of_the_breach() -> None:
 )
 def test_a_state_is_idle_when_forgetting_it_changes_nothing(state: State, *, idle: bool) -> None:
     assert state.is_idle(20, 15) is idle
+
+
+@pytest.mark.parametrize(
+    ("state", "breach", "stays"),
+    [
+        (State(status=lifecycle.Status.FIRING, since=0, notified_at=10, announced=True), True, True),
+        (State(status=lifecycle.Status.FIRING, since=0, notified_at=10, announced=True), False, False),
+        (State(status=lifecycle.Status.FIRING, since=0, notified_at=10, announced=True, recovering_since=19), True, False),
+        (State(status=lifecycle.Status.FIRING, since=0, notified_at=10, announced=True, owed=True), True, False),
+        (State(status=lifecycle.Status.FIRING, since=0, notified_at=10), True, False),
+        (State(status=lifecycle.Status.FIRING, since=0, notified_at=5, announced=True), True, False),
+        (TAKEN_ON, True, True),
+        (replace(TAKEN_ON, acknowledged="info"), True, False),
+        (State(status=lifecycle.Status.PENDING, since=19), True, True),
+        (State(status=lifecycle.Status.PENDING, since=18), True, False),
+        (State(status=lifecycle.Status.PENDING, since=19), False, False),
+        (State(notified_at=6), False, True),
+        (State(notified_at=6), True, False),
+        (State(notified_at=5), False, False),
+        (State(notified_at=6, owed=True), False, False),
+    ],
+)
+def test_a_state_stays_when_nothing_is_due(state: State, *, breach: bool, stays: bool) -> None:
+    rule = replace(RULE, pending_for=2)
+    assert lifecycle.stays(rule, state, 20, breach=breach) is stays

@@ -71,6 +71,10 @@ class LifeOfAnAlert(RuleBasedStateMachine):
         self.state, events = lifecycle.step(self.rule, before, verdict, self.minute, held)
         # The same from what a store keeps, and the same again.
         assert lifecycle.step(self.rule, stored(before), verdict, self.minute, held) == (self.state, events)
+        # Who is not asked because nothing can happen would have said nothing.
+        if lifecycle.stays(self.rule, before, self.minute, breach=verdict.breach):
+            assert (self.state, events) == (before, [])
+            assert not before.is_idle(self.minute, self.rule.cooldown)
         for event in events:
             self.note(event, held)
         self.check_what_follows(held)
