@@ -10,7 +10,7 @@ the two cannot be made equal, Prometheus has the easier part:
 
 - It holds the response time in 14 buckets, we in buckets of 1 %: its percentile may be far off, ours by half a per cent.
 - It cannot count different conversations over a window, so it has counters of them; we unite sets.
-- It has one sample of a series a minute, four times fewer than where it scrapes every 15 seconds.
+- It has a sample of a series each 15 seconds, as its packaged configuration scrapes; ours are minutes, whatever came in them.
 - It has only the series that the rules need, we 21 a tenant, as traffic leaves them.
 - Its rules leave out ``min_samples`` and the cooldown; its alerts go nowhere, ours are written for a channel.
 - It loses its memory when it is killed, but for a log; we commit.
@@ -50,7 +50,9 @@ RULES: Final = 9
 ROUNDS: Final = 3
 NEEDED: Final = 15
 """Minutes of the longest window."""
-AHEAD: Final = 30
+SCRAPES: Final = 4
+"""Samples of a series a minute."""
+AHEAD: Final = 15
 """Minutes after now that Prometheus has samples of: it judges by the clock, for as long as the benchmark takes."""
 INTERVAL: Final = 5
 """Seconds between two evaluations of Prometheus."""
@@ -241,13 +243,14 @@ def _of(tenant: int, minute: int) -> int:
 
 
 def _samples(tenants: int, minutes: Sequence[Minute], now: int) -> Iterator[tuple[Labels, Samples]]:
-    """The counters of Prometheus, each with a sample at the end of each minute."""
+    """The counters of Prometheus, each with its samples: what a minute brings comes evenly."""
     first = now - NEEDED - 2
-    stamps = [(minute + 1) * 60_000 for minute in range(first, now + AHEAD)]
+    step = 60_000 // SCRAPES
+    stamps = [first * 60_000 + step * number for number in range(1, (now + AHEAD - first) * SCRAPES + 1)]
     # Every variant's numbers, one column a counter; and what they come to minute after minute.
     numbers, names = _numbers(minutes)
     for tenant in range(tenants):
-        own = numbers[[_of(tenant, minute) for minute in range(first, now + AHEAD)]]
+        own = np.repeat(numbers[[_of(tenant, minute) for minute in range(first, now + AHEAD)]] / SCRAPES, SCRAPES, axis=0)
         for labels, column in zip(names, np.cumsum(own, axis=0).T.tolist(), strict=True):
             yield {**labels, "tenant": f"tenant-{tenant}"}, list(zip(stamps, column, strict=True))
 
