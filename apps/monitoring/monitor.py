@@ -234,6 +234,10 @@ class AgentMonitor:
         """Count a value that could not be read, as the metric ``refused_values``: for helpers around an agent's calls."""
         self._put(["refusal", self.tenant_id, now(), None, None, reason])
 
+    def lost(self) -> None:
+        """Count something that could not be recorded. Never raises."""
+        _lost()
+
     def get_metrics_summary(self, window: str = "1h") -> dict[str, Any] | None:
         """The summary of this tenant, live to the second; None when a store cannot be read (logged)."""
         # Late: the reading side needs Django's models, which are not there yet when this module is imported.

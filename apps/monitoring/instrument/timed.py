@@ -86,6 +86,7 @@ class Timed(ABC):
             self._record(duration, error)
         except Exception:
             _log.exception("a %s was not recorded", type(self).__name__)
+            self._monitor.lost()
 
     def _look(self, look: Callable[[], None]) -> bool:
         """Read what the caller's or a provider's objects say; they may raise anything, and the caller must not feel it.
