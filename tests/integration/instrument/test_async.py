@@ -4,45 +4,23 @@ from __future__ import annotations
 
 import asyncio
 import gc
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import Any
 
 import anthropic
 import openai
 import pytest
-import redis
 
 from apps.monitoring import AgentMonitor
 from apps.monitoring.ingest import recorder
 from apps.monitoring.ingest.hotstore import HotStore
 from tests.integration.ingest.hot import everything, fields
-from tests.integration.instrument.provider import FIRST_TOKEN_AFTER, serving
+from tests.integration.instrument.provider import FIRST_TOKEN_AFTER
 from tests.integration.instrument.test_llm_call import ANTHROPIC, ASKED, OPENAI, first_token_ms, kinds, run
 
 CLAUDE: Any = {"model": "claude-sonnet-4-6", "max_tokens": 50, "messages": ASKED}
 GPT: Any = {"model": "gpt-4o", "messages": ASKED, "stream_options": {"include_usage": True}}
 Open = Callable[[], Awaitable[Any]]
-
-
-@pytest.fixture(scope="module")
-def address() -> Iterator[str]:
-    with serving() as found:
-        yield found
-
-
-@pytest.fixture
-def store(valkey: redis.Redis) -> Iterator[HotStore]:
-    recorder.flush_now(5)
-    valkey.flushall()
-    recorder._begin_anew()
-    yield HotStore.from_conf()
-    recorder.flush_now(5)
-    recorder._begin_anew()
-
-
-@pytest.fixture
-def monitor() -> AgentMonitor:
-    return AgentMonitor("acme")
 
 
 class Chat:

@@ -6,29 +6,19 @@ import asyncio
 import gc
 import threading
 from collections import Counter
-from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
+from collections.abc import AsyncIterator, Coroutine, Iterator
 from typing import Any
 
 import anthropic
 import openai
 import pytest
-import redis
 
 from apps.monitoring import AgentMonitor
-from apps.monitoring.ingest import recorder
-from apps.monitoring.ingest.hotstore import HotStore
-from tests.integration.ingest.hot import everything, fields
-from tests.integration.instrument.provider import FIRST_TOKEN_AFTER, serving
+from tests.integration.instrument.provider import FIRST_TOKEN_AFTER
 
 ASKED: Any = [{"role": "user", "content": "Hello?"}]
 OPENAI = {"input": 20, "cache_read": 100, "output": 10, "reasoning": 20}
 ANTHROPIC = {"input": 15, "cache_read": 100, "cache_write": 5, "output": 30}
-
-
-@pytest.fixture(scope="module")
-def address() -> Iterator[str]:
-    with serving() as found:
-        yield found
 
 
 @pytest.fixture
@@ -39,30 +29,6 @@ def chat(address: str) -> openai.OpenAI:
 @pytest.fixture
 def claude(address: str) -> anthropic.Anthropic:
     return anthropic.Anthropic(api_key="k", base_url=address, max_retries=0)
-
-
-@pytest.fixture
-def monitor() -> AgentMonitor:
-    return AgentMonitor("acme")
-
-
-@pytest.fixture
-def store(valkey: redis.Redis) -> Iterator[HotStore]:
-    recorder.flush_now(5)
-    valkey.flushall()
-    recorder._begin_anew()
-    yield HotStore.from_conf()
-    recorder.flush_now(5)
-    recorder._begin_anew()
-
-
-@pytest.fixture
-def recorded(store: HotStore) -> Callable[[], Counter[str]]:
-    def read() -> Counter[str]:
-        assert recorder.flush_now(10)
-        return fields(everything(store), "acme")
-
-    return read
 
 
 def run(work: Coroutine[Any, Any, Any]) -> None:

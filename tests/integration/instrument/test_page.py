@@ -12,7 +12,6 @@ from typing import Any
 
 import openai
 import pytest
-import redis
 
 from apps.monitoring import logs
 from apps.monitoring.ingest import recorder
@@ -22,16 +21,6 @@ from tests.integration.ingest.hot import everything, fields
 from tests.integration.instrument.provider import serving
 
 PAGE = ROOT / "docs" / "instrumenting.md"
-
-
-@pytest.fixture
-def store(valkey: redis.Redis) -> Iterator[HotStore]:
-    recorder.flush_now(5)
-    valkey.flushall()
-    recorder._begin_anew()
-    yield HotStore.from_conf()
-    recorder.flush_now(5)
-    recorder._begin_anew()
 
 
 @pytest.fixture
