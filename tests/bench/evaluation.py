@@ -15,10 +15,14 @@ the two cannot be made equal, Prometheus has the easier part:
 - Its rules leave out ``min_samples`` and the cooldown; its alerts go nowhere, ours are written for a channel.
 - It loses its memory when it is killed, but for a log; we commit.
 
-The cases follow one another. One tenant in fifty breaches every rule, and begins to fire; nothing changes; everybody begins to
-fire by every rule, because the thresholds are moved; all of it goes on; and all of it ends but for the fiftieth part. What is
-claimed is claimed of the first two, which are what a minute is like; the others show what the worst ones cost. A transition
-is three committed rows with their indexes here, and two samples in memory there.
+The cases follow one another. The first minute that a worker judges after its start, when nobody fires; one tenant in fifty
+breaches every rule, and begins to fire; nothing changes; everybody begins to fire by every rule, because the thresholds are
+moved; all of it goes on; and all of it ends but for the fiftieth part. What is claimed is claimed of the first three, the
+second and third of which are what a minute is like; the others show what the worst ones cost. A transition is three committed
+rows with their indexes here, and two samples in memory there.
+
+A minute's rows are remembered by the batches that it came with. So the batches of the minute that is to be judged are renewed
+before it is, and those of all minutes before the first case: the newest minute is never remembered, nor is any after a start.
 """
 
 from __future__ import annotations
@@ -35,15 +39,24 @@ from typing import Any, Final
 
 import numpy as np
 from django.db import connection
+from django.utils import timezone
 
 from tests.bench.prometheus import Labels, Prometheus, Samples, provide
 
 SIZES: Final = (1_000, 2_000, 5_000, 10_000)
 BESIDE: Final = 2_000
 """Tenants that Prometheus judges, too."""
-CASES: Final = ("2 % begin to fire", "nothing changes", "all begin to fire", "all go on firing", "all but 2 % end")
-_MOVED: Final = CASES[2:4]
-"""Those in which the thresholds are where everybody breaches them."""
+CASES: Final = {
+    "first after a start": "nobody",
+    "2 % begin to fire": "some",
+    "nothing changes": "some",
+    "all begin to fire": "everybody",
+    "all go on firing": "everybody",
+    "all but 2 % end": "some",
+}
+"""And who breaches the rules."""
+_BEYOND: Final = 1e9
+"""No value is."""
 BAD: Final = 50
 """One tenant in so many breaches every rule, and always does the same."""
 RULES: Final = 9
@@ -114,14 +127,15 @@ def _beside(tenants: int, minutes: Sequence[Minute], now: int) -> list[dict[str,
 def _taking_turns(tenants: int, now: int, server: Prometheus) -> list[dict[str, Any]]:
     ours: dict[str, list[float]] = {case: [] for case in CASES}
     theirs: dict[str, list[float]] = {case: [] for case in CASES}
+    who = ""
     for _ in range(ROUNDS):
 
         def turn(case: str) -> None:
+            nonlocal who
             server.go_on()
-            if case in {CASES[0], CASES[2], CASES[4]}:
-                server.judge_by({} if case == CASES[0] else _conditions(firing=case in _MOVED))
-            if case == CASES[0]:  # nothing fires before
-                server.judge_by(_conditions(firing=False))
+            if who != CASES[case]:
+                who = CASES[case]
+                server.judge_by(_conditions(who))
             theirs[case].append(server.next_evaluation())
             assert server.firing() == _firing(tenants, case), (case, server.firing())
             server.pause()
@@ -133,7 +147,7 @@ def _taking_turns(tenants: int, now: int, server: Prometheus) -> list[dict[str, 
 
 def _firing(tenants: int, case: str) -> int:
     """How many alerts fire in a case."""
-    return RULES * (tenants if case in _MOVED else -(-tenants // BAD))
+    return RULES * {"nobody": 0, "some": -(-tenants // BAD), "everybody": tenants}[CASES[case]]
 
 
 def _row(tenants: int, case: str, ours: float, theirs: float | None = None) -> dict[str, Any]:
@@ -147,7 +161,7 @@ def _row(tenants: int, case: str, ours: float, theirs: float | None = None) -> d
 
 
 def _round(tenants: int, now: int, turn: Callable[[str], None] | None = None) -> Iterator[tuple[str, float]]:
-    """Four minutes, judged one after the other from nothing, each one of the cases."""
+    """As many minutes, judged one after the other from nothing, each one of the cases."""
     from apps.monitoring.alerts.evaluate import evaluate
     from apps.monitoring.core.clock import to_datetime
     from apps.monitoring.models import AlertState, AlertTransition, EvaluationProgress, ShardProgress
@@ -161,10 +175,12 @@ def _round(tenants: int, now: int, turn: Callable[[str], None] | None = None) ->
         id=1, defaults={"next_minute": to_datetime(first), "ran_at": to_datetime(first)}
     )
     before = 0
+    _renew(first - NEEDED, first)
     for number, case in enumerate(CASES):
         if turn is not None:
             turn(case)
-        _rules(firing=case in _MOVED)
+        _rules(CASES[case])
+        _renew(first + number, first + number + 1)
         ShardProgress.objects.update(complete_until=to_datetime(first + number + 1))
         gc.collect()
         began = time.perf_counter()
@@ -179,22 +195,32 @@ def _round(tenants: int, now: int, turn: Callable[[str], None] | None = None) ->
         yield case, seconds
 
 
-def _rules(*, firing: bool) -> None:
-    """The default rules for each tenant, as they are or so that they fire."""
+def _renew(start: int, end: int) -> None:
+    """Nobody has read the rows of these minutes yet."""
+    from apps.monitoring.core.clock import to_datetime
+    from apps.monitoring.models import RollupBatch
+
+    RollupBatch.objects.filter(minute__gte=to_datetime(start), minute__lt=to_datetime(end)).update(committed_at=timezone.now())
+
+
+def _rules(who: str) -> None:
+    """The default rules for each tenant, as they are or so that nobody or everybody breaches them."""
     from apps.monitoring.alerts.defaults import DEFAULT_RULES
     from apps.monitoring.models import AlertRule
 
     for made in DEFAULT_RULES:
         if made["name"] == "model-price-unknown":
             continue
-        AlertRule.objects.filter(name=made["name"]).update(threshold=_threshold(made, firing=firing))
+        AlertRule.objects.filter(name=made["name"]).update(threshold=_threshold(made, who))
 
 
-def _threshold(made: Mapping[str, Any], *, firing: bool) -> float:
-    return (2.0 if made["operator"] == "lt" else -1.0) if firing else made["threshold"]
+def _threshold(made: Mapping[str, Any], who: str) -> float:
+    low_is_bad = made["operator"] == "lt"
+    beyond: dict[str, float] = {"everybody": 2.0 if low_is_bad else -1.0, "nobody": -1.0 if low_is_bad else _BEYOND}
+    return beyond.get(who, made["threshold"])
 
 
-def _conditions(*, firing: bool) -> dict[str, str]:
+def _conditions(who: str) -> dict[str, str]:
     """The same rules as Prometheus writes them."""
     from apps.monitoring.alerts.defaults import DEFAULT_RULES
 
@@ -209,7 +235,7 @@ def _conditions(*, firing: bool) -> dict[str, str]:
     }
     found: dict[str, str] = {}
     for made in DEFAULT_RULES:
-        window, threshold = made.get("window_minutes", 5), _threshold(made, firing=firing)
+        window, threshold = made.get("window_minutes", 5), _threshold(made, who)
         if made["metric"] == "response_time":
             q, threshold = {"p95": 0.95, "p99": 0.99}[made["statistic"]], threshold / (1_000 if threshold > 0 else 1)
             value = f"histogram_quantile({q}, sum by (tenant, le) (rate(response_time_seconds_bucket[{window}m])))"

@@ -53,7 +53,7 @@ def of(column: str, row: int = 0) -> Callable[[list[Row]], float]:
 
 
 OURS = "AgentMonitor"
-USUAL = ("2 % begin to fire", "nothing changes")
+USUAL = ("first after a start", "2 % begin to fire", "nothing changes")
 HUNDRED_THOUSAND = 2
 """The row of so many series."""
 
@@ -78,7 +78,8 @@ TARGETS: Mapping[str, tuple[Target, ...]] = {
         Target(
             "a tenant among 10,000, to one among 2,000",
             lambda rows: (
-                cell("us_a_tenant", f"10000 tenants, {USUAL[1]}")(rows) / cell("us_a_tenant", f"2000 tenants, {USUAL[1]}")(rows)
+                cell("us_a_tenant", f"10000 tenants, {USUAL[-1]}")(rows)
+                / cell("us_a_tenant", f"2000 tenants, {USUAL[-1]}")(rows)
             ),
             1.5,
         ),

@@ -27,6 +27,7 @@ class _Held:
         self.tenants = read.tenants
         self._by_metric = read.by_metric
         self._counts: dict[str, Floats] = {}
+        self._groups: dict[str, histogram.Groups] = {}
         self._quantiles: dict[tuple[str, str], Floats] = {}
 
     def holds(self, metrics: Collection[str]) -> bool:
@@ -41,7 +42,7 @@ class _Held:
         if metric not in DISTINCT:
             return own.counts
         if metric not in self._counts:
-            counted = distinct.counts_by_group(own.owners, own.datas, len(self.tenants)).astype(np.float64)
+            counted = distinct.counts_by_group(own.owners, own.lengths, own.data, len(self.tenants)).astype(np.float64)
             self._counts[metric] = np.where(own.present, counted, np.nan)
         return self._counts[metric]
 
@@ -55,10 +56,14 @@ class _Held:
         """In the metric's unit."""
         key = (metric, statistic)
         if key not in self._quantiles:
-            own, q = self._by_metric[metric], QUANTILES[statistic]
-            found = histogram.quantiles_by_group(own.owners, own.datas, own.minima, own.maxima, q)
-            self._quantiles[key] = found / scale_of(metric)
+            self._quantiles[key] = self._grouped(metric).quantiles(QUANTILES[statistic]) / scale_of(metric)
         return self._quantiles[key]
+
+    def _grouped(self, metric: str) -> histogram.Groups:
+        if metric not in self._groups:
+            own = self._by_metric[metric]
+            self._groups[metric] = histogram.Groups(own.owners, own.lengths, own.data, own.minima, own.maxima)
+        return self._groups[metric]
 
 
 class Window:

@@ -104,23 +104,37 @@ def count(sketch: bytes) -> int:
     return round(_estimate(np.frombuffer(sketch, dtype=np.uint8, offset=1)))
 
 
-def counts_by_group(groups: npt.NDArray[np.int64], sketches: list[bytes], group_count: int) -> npt.NDArray[np.int64]:
-    """The counts of many unions at once; ``groups[i]`` is the group of the i-th sketch."""
+def counts_by_group(
+    groups: npt.NDArray[np.int64], lengths: npt.NDArray[np.int64], data: bytes, group_count: int
+) -> npt.NDArray[np.int64]:
+    """The counts of many unions at once.
+
+    ``data`` are the sketches one after the other, ``groups[i]`` is the group of the i-th and ``lengths[i]`` how many bytes
+    it takes.
+    """
     result = np.zeros(group_count, dtype=np.int64)
-    crowded = {int(g) for g, s in zip(groups.tolist(), sketches, strict=True) if s[:1] == _DENSE}
-    kept = [i for i, g in enumerate(groups.tolist()) if g not in crowded]
-    lengths = np.fromiter(((len(sketches[i]) - 1) // 8 for i in kept), dtype=np.int64, count=len(kept))
-    if lengths.sum():
-        members = np.frombuffer(b"".join(sketches[i][1:] for i in kept), dtype="<u8")
-        owner = np.repeat(groups[kept], lengths)
-        order = np.lexsort((members, owner))
-        members, owner = members[order], owner[order]
-        first = np.ones(members.size, dtype=bool)
-        first[1:] = (members[1:] != members[:-1]) | (owner[1:] != owner[:-1])
-        result += np.bincount(owner[first], minlength=group_count)
-        crowded |= {int(g) for g in np.flatnonzero(result > EXACT)}
-    for group in crowded:
-        result[group] = count(merge(sketches[i] for i in np.flatnonzero(groups == group)))
+    if not lengths.size:
+        return result
+    spelled = np.frombuffer(data, dtype=np.uint8)
+    starts = np.cumsum(lengths) - lengths
+    crowded = np.zeros(group_count, dtype=np.bool_)
+    crowded[groups[spelled[starts] == _DENSE[0]]] = True
+    kept = ~crowded[groups]
+    is_member = np.repeat(kept, lengths)
+    is_member[starts] = False
+    members = spelled[is_member].view("<u8")
+    owner = np.repeat(groups[kept], (lengths[kept] - 1) // 8)
+    order = np.lexsort((members, owner))
+    members, owner = members[order], owner[order]
+    first = np.ones(members.size, dtype=np.bool_)
+    first[1:] = (members[1:] != members[:-1]) | (owner[1:] != owner[:-1])
+    result += np.bincount(owner[first], minlength=group_count)
+    crowded |= result > EXACT
+    for group in np.flatnonzero(crowded).tolist():
+        own = np.flatnonzero(groups == group)
+        result[group] = count(
+            merge(data[start : start + length] for start, length in zip(starts[own], lengths[own], strict=True))
+        )
     return result
 
 

@@ -21,6 +21,7 @@ ZERO: Final = -32768
 ROW: Final = np.dtype([("bucket", "<i2"), ("count", "<u4")])
 """An entry as `encode` spells it."""
 _MAX_COUNT: Final = 2**32 - 1
+_BUCKET_BITS: Final = 16
 
 Buckets = dict[int, int]
 
@@ -118,35 +119,43 @@ def decode(data: bytes) -> Buckets:
     return buckets
 
 
-def quantiles_by_group(
-    groups: npt.NDArray[np.int64],
-    datas: Iterable[bytes],
-    minima: npt.NDArray[np.float64],
-    maxima: npt.NDArray[np.float64],
-    q: float,
-) -> npt.NDArray[np.float64]:
-    """`quantile` of many groups at once, from encoded histograms; NaN where a group has no samples.
+class Groups:
+    """Many groups of encoded histograms, put in order once for all the quantiles that are asked for.
 
-    ``groups[i]`` is the group of the i-th encoded histogram; ``minima`` and ``maxima`` have one entry a group.
+    ``data`` are the histograms one after the other, ``groups[i]`` is the group of the i-th and ``lengths[i]`` how many bytes
+    it takes; ``minima`` and ``maxima`` have one entry a group.
     """
-    blobs = list(datas)
-    result = np.full(len(minima), np.nan)
-    rows = np.frombuffer(b"".join(blobs), dtype=ROW)
-    if rows.size == 0:
+
+    def __init__(
+        self,
+        groups: npt.NDArray[np.int64],
+        lengths: npt.NDArray[np.int64],
+        data: bytes,
+        minima: npt.NDArray[np.float64],
+        maxima: npt.NDArray[np.float64],
+    ) -> None:
+        self._minima, self._maxima = minima, maxima
+        rows = np.frombuffer(data, dtype=ROW)
+        owner = np.repeat(groups, lengths // ROW.itemsize)
+        # One number to sort by, which mostly comes in a few runs that are in order: a stable sort merges them.
+        place = (owner << _BUCKET_BITS) + rows["bucket"] - ZERO
+        order = np.argsort(place, kind="stable")
+        self._buckets = rows["bucket"][order]
+        counts = rows["count"][order].astype(np.int64)
+        self._until = np.cumsum(counts)
+        self._totals = np.zeros(len(minima), dtype=np.int64)
+        np.add.at(self._totals, owner[order], counts)
+
+    def quantiles(self, q: float) -> npt.NDArray[np.float64]:
+        """`quantile` of each group; NaN where a group has no samples."""
+        result = np.full(len(self._minima), np.nan)
+        present = self._totals > 0
+        ranks = np.maximum(1, np.ceil(q * self._totals)).astype(np.int64)
+        before = np.cumsum(self._totals) - self._totals
+        chosen = self._buckets[np.searchsorted(self._until, (before + ranks)[present])].astype(np.float64)
+        largest = ranks[present] == self._totals[present]
+        result[present] = read_back(chosen, largest, self._minima[present], self._maxima[present])
         return result
-    lengths = np.fromiter((len(b) // ROW.itemsize for b in blobs), dtype=np.int64, count=len(blobs))
-    owner = np.repeat(groups, lengths)
-    order = np.lexsort((rows["bucket"], owner))
-    owner, bucket = owner[order], rows["bucket"][order]
-    counts = rows["count"][order].astype(np.int64)
-    totals = np.zeros(len(minima), dtype=np.int64)
-    np.add.at(totals, owner, counts)
-    ranks = np.maximum(1, np.ceil(q * totals)).astype(np.int64)
-    present = totals > 0
-    before = np.cumsum(totals) - totals
-    chosen = bucket[np.searchsorted(np.cumsum(counts), (before + ranks)[present])].astype(np.float64)
-    result[present] = read_back(chosen, ranks[present] == totals[present], minima[present], maxima[present])
-    return result
 
 
 def read_back(

@@ -130,13 +130,13 @@ def test_the_quantiles_of_many_groups_are_those_of_each(groups: list[list[list[i
     order = list(range(len(owners)))
     random.shuffle(order)  # type: ignore[attr-defined]
     everything = [[number for part in parts for number in part] for parts in groups]
-    found = histogram.quantiles_by_group(
+    found = histogram.Groups(
         np.array([owners[i] for i in order], dtype=np.int64),
-        [blobs[i] for i in order],
+        np.array([len(blobs[i]) for i in order], dtype=np.int64),
+        b"".join(blobs[i] for i in order),
         np.array([min(numbers, default=math.nan) for numbers in everything]),
         np.array([max(numbers, default=math.nan) for numbers in everything]),
-        q,
-    )
+    ).quantiles(q)
     for numbers, value in zip(everything, found.tolist(), strict=True):
         if not numbers:
             assert math.isnan(value)
@@ -147,4 +147,5 @@ def test_the_quantiles_of_many_groups_are_those_of_each(groups: list[list[list[i
 
 def test_no_groups_have_no_quantiles() -> None:
     nothing = np.array([], dtype=np.float64)
-    assert histogram.quantiles_by_group(np.array([], dtype=np.int64), [], nothing, nothing, 0.5).size == 0
+    none = np.array([], dtype=np.int64)
+    assert histogram.Groups(none, none, b"", nothing, nothing).quantiles(0.5).size == 0
