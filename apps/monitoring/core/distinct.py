@@ -12,6 +12,7 @@ from __future__ import annotations
 import hashlib
 import math
 from collections.abc import Iterable, Sequence
+from itertools import accumulate
 from typing import Final
 
 import numpy as np
@@ -50,15 +51,13 @@ def encodes(hashes: npt.NDArray[np.int64], lengths: Sequence[int]) -> list[bytes
     members = hashes.view(np.uint64)
     owner = np.repeat(np.arange(len(lengths)), lengths)
     spelled = members[np.lexsort((members, owner))].astype("<u8", copy=False).tobytes()
-    result: list[bytes | None] = []
-    at = 0
-    for length in lengths:
-        if length > EXACT:
-            result.append(encode(members[at : at + length]))
-        else:
-            result.append(_SPARSE + spelled[8 * at : 8 * (at + length)] if length else None)
-        at += length
-    return result
+    ends = list(accumulate(lengths))
+    return [
+        (_SPARSE + spelled[8 * (end - length) : 8 * end] if length <= EXACT else encode(members[end - length : end]))
+        if length
+        else None
+        for length, end in zip(lengths, ends, strict=True)
+    ]
 
 
 def merge(sketches: Iterable[bytes]) -> bytes:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-from array import array
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
@@ -23,7 +22,10 @@ Flags = npt.NDArray[np.bool_]
 _COUNT, _SUM, _MIN, _MAX, _BUCKETS = range(5)
 """Parts of a series in the order they sort; a bucket's is `_BUCKETS` and its number."""
 _PARTS: Final = {COUNT: _COUNT, SUM: _SUM, MIN: _MIN, MAX: _MAX}
-_UNKNOWN: Final = (-1, 0)
+_PART_BITS: Final = 18
+_SERIES_BITS: Final = 26
+"""A series and a part of it are one number, and so are those of a tenant: there is one array to sort, not three."""
+_UNKNOWN: Final = -1
 _MAX_REMEMBERED: Final = 1_000_000
 _SAFE: Final = 2**62
 
@@ -57,29 +59,27 @@ class Spellings:
     def _forget(self) -> None:
         self.names: list[str] = []
         self._numbers: dict[str, int] = {}
-        self._codes: dict[str, int] = {}
-        self._series, self._parts = array("q"), array("q")
+        self._places: dict[str, int] = {}
 
-    def lookup(self, fields: list[str]) -> tuple[Integers, Integers]:
-        """Number of the series in `names` and part of each field; -1 for a metric that this version does not know.
+    def lookup(self, fields: list[str]) -> Integers:
+        """Number of the series in `names`, and its part in the lowest `_PART_BITS`; -1 for a metric not known here.
 
         Numbers hold as long as `names` is the same list: one that has grown too long is replaced.
         """
         try:
-            codes = list(map(self._codes.__getitem__, fields))
+            return self._known(fields)
         except KeyError:
-            if len(self._codes) > _MAX_REMEMBERED:
+            if len(self._places) > _MAX_REMEMBERED:
                 self._forget()
             for field in fields:
-                if field not in self._codes:
-                    self._codes[field] = len(self._series)
-                    number, part = self._decode(field)
-                    self._series.append(number)
-                    self._parts.append(part)
-            codes = list(map(self._codes.__getitem__, fields))
-        return np.frombuffer(self._series, dtype=np.int64)[codes], np.frombuffer(self._parts, dtype=np.int64)[codes]
+                if field not in self._places:
+                    self._places[field] = self._decode(field)
+            return self._known(fields)
 
-    def _decode(self, field: str) -> tuple[int, int]:
+    def _known(self, fields: list[str]) -> Integers:
+        return np.fromiter(map(self._places.__getitem__, fields), dtype=np.int64, count=len(fields))
+
+    def _decode(self, field: str) -> int:
         name, _, part = field.rpartition(":")
         try:
             metric, _ = series.decode(name)
@@ -89,7 +89,7 @@ class Spellings:
             # Written by a newer version beside this one: what it means is not known here.
             _log.warning("a field of an unknown metric is left out: %r", field)
             return _UNKNOWN
-        return self.number(name), place
+        return self.number(name) << _PART_BITS | place
 
     def number(self, name: str) -> int:
         """The number of a series."""
@@ -102,16 +102,17 @@ class Spellings:
 
 def columns_of(chunk: Chunk, spellings: Spellings) -> Columns:
     """The rows of a chunk, in the order of its tenants."""
-    numbers, parts = spellings.lookup(chunk.fields)
+    places, values = spellings.lookup(chunk.fields), chunk.values
     owners = np.repeat(np.arange(len(chunk.tenants), dtype=np.int64), chunk.lengths)
-    values = chunk.values
-    if (numbers < 0).any():
-        known = numbers >= 0
-        numbers, parts, owners, values = numbers[known], parts[known], owners[known], values[known]
-    order = np.lexsort((parts, numbers, owners))
-    numbers, parts, owners, values = numbers[order], parts[order], owners[order], values[order]
-    first = np.ones(numbers.size, dtype=bool)
-    first[1:] = (numbers[1:] != numbers[:-1]) | (owners[1:] != owners[:-1])
+    if (places < 0).any():
+        known = places >= 0
+        places, owners, values = places[known], owners[known], values[known]
+    places |= owners << (_SERIES_BITS + _PART_BITS)
+    order = np.argsort(places)
+    places, values = places[order], values[order]
+    parts, whose = places & ((1 << _PART_BITS) - 1), places >> _PART_BITS
+    first = np.ones(whose.size, dtype=bool)
+    first[1:] = whose[1:] != whose[:-1]
     row = np.cumsum(first) - 1
     rows = int(row[-1]) + 1 if row.size else 0
     sums, summed = _scattered(row, values, parts == _SUM, rows)
@@ -122,8 +123,10 @@ def columns_of(chunk: Chunk, spellings: Spellings) -> Columns:
     buckets = parts >= _BUCKETS
     if buckets.any():
         _histograms(row[buckets], parts[buckets] - _BUCKETS + histogram.ZERO, values[buckets], counts, datas)
+    whose = whose[first]
+    numbers = whose & ((1 << _SERIES_BITS) - 1)
     columns = Columns(
-        chunk.tenants, owners[first], spellings.names, numbers[first], counts, sums, summed, minima, maxima, ranged, datas
+        chunk.tenants, whose >> _SERIES_BITS, spellings.names, numbers, counts, sums, summed, minima, maxima, ranged, datas
     )
     return _with_sketches(columns, chunk, spellings)
 
@@ -153,26 +156,36 @@ def _histograms(row: Integers, buckets: Integers, values: Integers, counts: Inte
 
 def _with_sketches(columns: Columns, chunk: Chunk, spellings: Spellings) -> Columns:
     """The columns and one row for each set of a tenant."""
-    found = [
-        (owner, number, sketch)
-        for number, sets in ((spellings.number(code), sets) for code, sets in chunk.sets.items())
-        for owner, sketch in enumerate(distinct.encodes(sets.members, sets.lengths))
-        if sketch is not None
-    ]
-    if not found:
-        return columns
-    owners, names, sketches = zip(*found, strict=True)
-    none, nothing = np.zeros(len(found), dtype=np.int64), np.zeros(len(found), dtype=bool)
+    owners, names, counts = [columns.owners], [columns.names], [columns.counts]
+    datas = columns.datas
+    for code, sets in chunk.sets.items():
+        lengths = np.array(sets.lengths, dtype=np.int64)
+        own = np.flatnonzero(lengths)
+        sketches = list(filter(None, distinct.encodes(sets.members, sets.lengths)))
+        owners.append(own)
+        names.append(np.full(own.size, spellings.number(code)))
+        counts.append(_sizes(lengths[own], sketches))
+        datas = [*datas, *sketches]
+    none = np.zeros(len(datas) - len(columns.datas), dtype=np.int64)
+    nothing = none.astype(bool)
     return Columns(
         columns.tenants,
-        np.concatenate([columns.owners, np.array(owners, dtype=np.int64)]),
+        np.concatenate(owners),
         columns.vocabulary,
-        np.concatenate([columns.names, np.array(names, dtype=np.int64)]),
-        np.concatenate([columns.counts, np.array(list(map(distinct.count, sketches)), dtype=np.int64)]),
+        np.concatenate(names),
+        np.concatenate(counts),
         np.concatenate([columns.sums, none]),
         np.concatenate([columns.summed, nothing]),
         np.concatenate([columns.minima, none]),
         np.concatenate([columns.maxima, none]),
         np.concatenate([columns.ranged, nothing]),
-        [*columns.datas, *sketches],
+        datas,
     )
+
+
+def _sizes(lengths: Integers, sketches: Sequence[bytes]) -> Integers:
+    """How many each sketch says they are, which is how many there are as long as it keeps each of them."""
+    counts = lengths.copy()
+    for place in np.flatnonzero(lengths > distinct.EXACT).tolist():
+        counts[place] = distinct.count(sketches[place])
+    return counts

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from itertools import product
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
 import numpy.typing as npt
@@ -22,6 +22,8 @@ TRAILER: Final = b"\xff\xff"
 
 _EPOCH: Final = datetime(2000, 1, 1, tzinfo=UTC)
 _NULL: Final = -1
+_NO_DATA: Final[Any] = None
+"""To numpy something to compare with, whatever its annotations say."""
 _TYPES: Final[Mapping[str, str]] = {
     "ts": ">i8", "series_id": ">i4", "resolution": ">i2", "part": ">i2",
     "count": ">i8", "sum": ">i8", "min": ">i8", "max": ">i8",
@@ -33,8 +35,8 @@ def encode(columns: Columns, ids: Integers, moment: datetime, resolution: int, p
 
     The order is that of the table's key: rows are appended to its index, whose pages are left full.
     """
-    with_data = np.array([data is not None for data in columns.datas], dtype=bool)
-    datas = np.array([data or b"" for data in columns.datas], dtype=object)
+    datas = np.array(columns.datas, dtype=object)
+    with_data = np.not_equal(datas, _NO_DATA).astype(bool)
     known: dict[str, int | Integers] = {
         "ts": (moment - _EPOCH) // timedelta(microseconds=1),
         "resolution": resolution,

@@ -7,14 +7,21 @@
 -- each series its members with a blank in between. A missing key is an empty text. NUL is in no name: recording takes it
 -- out of label values.
 local batch, sets = KEYS[1], tonumber(ARGV[1])
-local answer = {}
+local call, concat = redis.call, table.concat
+local fields, members = batch .. ':f:', {}
+for i = 1, sets do
+  members[i] = batch .. ':d:' .. ARGV[1 + i] .. ':'
+end
+local answer, size = {}, 0
 for i = 2 + sets, #ARGV do
   local tenant = ARGV[i]
-  local fields = batch .. ':f:' .. tenant
-  answer[#answer + 1] = table.concat(redis.call('HKEYS', fields), '\0')
-  answer[#answer + 1] = table.concat(redis.call('HVALS', fields), ' ')
-  for j = 2, 1 + sets do
-    answer[#answer + 1] = table.concat(redis.call('SMEMBERS', batch .. ':d:' .. ARGV[j] .. ':' .. tenant), ' ')
+  local key = fields .. tenant
+  answer[size + 1] = concat(call('HKEYS', key), '\0')
+  answer[size + 2] = concat(call('HVALS', key), ' ')
+  size = size + 2
+  for j = 1, sets do
+    size = size + 1
+    answer[size] = concat(call('SMEMBERS', members[j] .. tenant), ' ')
   end
 end
 return answer
