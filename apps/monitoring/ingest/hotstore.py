@@ -1,7 +1,8 @@
 """Redis or Valkey as the place where open minutes live until they are rolled up.
 
 Everything of one shard carries the hash tag of the shard, so a cluster keeps it in one slot. A minute is a
-*batch* with a random id; a batch is open until it is sealed, and sealed until the snapshots hold it.
+*batch* with a random id; a batch is open until it is sealed, and sealed until the snapshots hold it. What comes after the
+server was started anew is another batch.
 """
 
 from __future__ import annotations
@@ -126,7 +127,7 @@ class HotStore:
         calls = [
             self._call(
                 shard,
-                [self._key(shard, "open"), self._key(shard, f"w:{writer}")],
+                [self._key(shard, "open"), self._key(shard, f"w:{writer}"), self._key(shard, "sealed")],
                 self._batches(shard), sequence, _REMEMBER_WRITER_SECONDS, len(records), *_flatten(records),
             )
             for shard, (sequence, records) in flushes.items()

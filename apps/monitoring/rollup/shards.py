@@ -51,7 +51,8 @@ def roll_up(shard: int, now: float, store: HotStore, *, complete: bool = True) -
         if not mine:
             return Tick(shard, busy=True)
         until = due_until(now)
-        sealed = store.seal(shard, until)
+        # A server that was started anew seals the minute under way, too; its other part is yet to come.
+        sealed = [batch for batch in store.seal(shard, until) if batch.minute < until]
         live = [batch for batch in sealed if batch.minute >= until - _LIVE_MINUTES]
         behind = deque(sealed[: len(sealed) - len(live)])
         committed = sum(_put(shard, batch, store) for batch in live)

@@ -13,6 +13,7 @@ for _, tenant in ipairs(tenants) do
     keys[#keys + 1] = batch .. ':d:' .. ARGV[i] .. ':' .. tenant
   end
 end
+keys[#keys + 1] = batch .. ':r'
 keys[#keys + 1] = batch
 for first = 1, #keys, 1000 do
   redis.call('UNLINK', unpack(keys, first, math.min(first + 999, #keys)))
