@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from http import HTTPStatus
 from typing import Any, Final
 
@@ -15,6 +14,7 @@ from apps.monitoring.alerts import tryout
 from apps.monitoring.core.rules import Scope
 from apps.monitoring.models import AlertRule, Series
 from apps.monitoring.models.snapshot import TENANT_MAX_LENGTH
+from apps.monitoring.query.deadline import Deadline, SlowError
 from apps.monitoring.query.errors import QueryError, UnknownTenantError
 
 RANGES: Final = {"24h": "24 hours", "7d": "7 days", "30d": "30 days"}
@@ -40,24 +40,26 @@ def answer(request: HttpRequest, form: forms.ModelForm[AlertRule]) -> JsonRespon
     wrong = {field: texts for field, texts in {**form.errors, **asked.errors}.items() if field != "name"}
     if wrong:
         return JsonResponse({"errors": wrong}, status=HTTPStatus.BAD_REQUEST)
+    deadline = Deadline(tryout.SECONDS_AT_MOST)
     try:
-        with tryout.quietly():
-            return JsonResponse(_tried(form.instance, asked.cleaned_data))
+        with tryout.quietly(deadline):
+            return JsonResponse(_tried(form.instance, asked.cleaned_data, deadline))
     except tryout.BusyError as error:
         return JsonResponse({"error": f"{error}."}, status=_LATER)
+    except SlowError as error:
+        return JsonResponse({"error": f"{error}: {tryout.REMEDY}."}, status=_LATER)
     except QueryError as error:
         return JsonResponse({"error": f"{error}."}, status=HTTPStatus.BAD_REQUEST)
     except OperationalError:
-        text = f"The database took longer than {tryout.SECONDS_AT_MOST:.0f} s: choose one tenant or a shorter range."
-        return JsonResponse({"error": text}, status=_LATER)
+        return JsonResponse({"error": "The database does not answer: try again in a moment."}, status=_LATER)
 
 
-def _tried(rule: AlertRule, asked: dict[str, Any]) -> dict[str, Any]:
+def _tried(rule: AlertRule, asked: dict[str, Any], deadline: Deadline) -> dict[str, Any]:
     definition = rule.definition()
     tenant = asked["try_tenant"] if rule.scope == Scope.EVERY_TENANT and asked["try_tenant"] else None
     if tenant is not None and not Series.objects.filter(tenant=tenant).exists():
         raise UnknownTenantError(tenant)
     over = tryout.lately(definition, _HOURS[asked["try_range"]], timezone.now())
     if asked["try_per_week"]:
-        return tryout.threshold(definition, over, tenant, asked["try_per_week"], time.monotonic)
-    return tryout.as_json(tryout.backtest(definition, over, tenant, time.monotonic), tenant)
+        return tryout.threshold(definition, over, tenant, asked["try_per_week"], deadline)
+    return tryout.as_json(tryout.backtest(definition, over, tenant, deadline), tenant, deadline)

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, Final
 
 import numpy as np
-from django.db import connection, transaction
+from django.db import OperationalError, connection, transaction
 from django.db.models import Count, Min
 
 from apps.monitoring.alerts import suggest
@@ -24,10 +24,13 @@ from apps.monitoring.core.rules import Operator, Rule, Scope, condition
 from apps.monitoring.core.series import GLOBAL
 from apps.monitoring.core.timeline import Episode, Tally, Timeline
 from apps.monitoring.models import Alert, RollupBatch
+from apps.monitoring.query.deadline import Deadline, SlowError
 from apps.monitoring.query.errors import QueryError, RangeError
 
 SECONDS_AT_MOST: Final = 8.0
 """The web server has few processes, and gives a request up after 30 seconds."""
+_DRAWING: Final = 2.0
+"""Seconds more, for the line of the tenant that is drawn."""
 _LOCK: Final = 0x61676D74
 _CELLS: Final = 100_000
 """Tenants times minutes that are read between two looks at the clock: about a second."""
@@ -36,9 +39,8 @@ _POINTS: Final = 400
 _LISTED: Final = 50
 """Tenants, the worst first."""
 
-_REMEDY: Final = "choose one tenant or a shorter range, or take manage.py suggest_threshold, which has no such limit"
-
-Clock = Callable[[], float]
+_NO_VALUE: Final = "There is no value in this range: nothing was recorded, or never as many samples as it takes."
+REMEDY: Final = "choose one tenant or a shorter range, or take the command in manage.py, which has no such limit"
 
 
 class BusyError(QueryError):
@@ -64,13 +66,12 @@ class Tried:
 
 
 @contextmanager
-def quietly() -> Iterator[None]:
-    """One trial at a time, in a transaction that cannot write and whose statements end by themselves. Raises BusyError."""
-    with transaction.atomic():
+def quietly(deadline: Deadline) -> Iterator[None]:
+    """One trial at a time, in a transaction that cannot write and whose statements end in time. Raises BusyError, SlowError."""
+    with deadline.statements():
         with connection.cursor() as cursor:
             if not connection.savepoint_ids:  # an outer transaction goes on after this one
                 cursor.execute("SET LOCAL transaction_read_only = on")
-                cursor.execute(f"SET LOCAL statement_timeout = {SECONDS_AT_MOST * 1_000:.0f}")
             cursor.execute("SELECT pg_try_advisory_xact_lock(%s, 0)", [_LOCK])
             if not cursor.fetchone()[0]:
                 raise BusyError("another rule is being tried at this moment: try again in a few seconds")
@@ -85,38 +86,43 @@ def lately(rule: Rule, hours: int, now: datetime) -> Span:
     return span(rule, to_datetime(start), now)
 
 
-def backtest(rule: Rule, over: Span, tenant: str | None, clock: Clock) -> Tried:
-    """Of one tenant, or of as many as there is time for: first those with the most alerts in the range."""
+def backtest(rule: Rule, over: Span, tenant: str | None, deadline: Deadline) -> Tried:
+    """Of one tenant, or of as many as there is time for: first those with the most alerts in the range. Raises SlowError."""
     timeline = Timeline(rule, end=over.end)
     tenants = _tenants(rule, over, tenant)
     tried, nearest = 0, _Nearest(rule)
-    for number, frame in _frames(rule, over, tenants, clock):
-        timeline.show(frame)
-        nearest.look(frame)
-        tried = number
+    for some, frames in _portions(rule, over, tenants, deadline):
+        for frame in frames:
+            timeline.show(frame)
+            nearest.look(frame)
+        tried += len(some)
     return Tried(rule, over, timeline, tried, len(tenants), nearest.tenant)
 
 
-def threshold(rule: Rule, over: Span, tenant: str | None, per_week: float, clock: Clock) -> dict[str, Any]:
-    """A threshold for a wished number of alerts a week, as JSON. Raises RangeError when there is no time for all tenants."""
+def threshold(rule: Rule, over: Span, tenant: str | None, per_week: float, deadline: Deadline) -> dict[str, Any]:
+    """A threshold for a wished number of alerts a week, as JSON.
+
+    Trying thresholds on what was read in time has as much time again. Raises RangeError when one of both does not suffice,
+    and SlowError.
+    """
     tenants = _tenants(rule, over, tenant)
     held: list[Frame] = []
     read = 0
-    for number, frame in _frames(rule, over, tenants, clock):
-        held.append(frame)
-        read = number
+    for some, frames in _portions(rule, over, tenants, deadline):
+        held += frames
+        read += len(some)
     if read < len(tenants):
-        raise RangeError(f"there was time for {read:,} of {len(tenants):,} tenants: {_REMEDY}")
-    until = clock() + SECONDS_AT_MOST
+        raise RangeError(f"there was time for {read:,} of {len(tenants):,} tenants: {REMEDY}")
+    trying = deadline.again()
 
     def go_on() -> None:
-        if clock() >= until:
-            raise RangeError(f"there was no time to try thresholds on {len(tenants):,} tenants: {_REMEDY}")
+        if trying.is_over:
+            raise RangeError(f"there was no time to try thresholds on {len(tenants):,} tenants: {REMEDY}")
 
     return suggest.as_json(rule, over, per_week, suggest.suggest(rule, held, per_week, go_on))
 
 
-def as_json(found: Tried, tenant: str | None) -> dict[str, Any]:
+def as_json(found: Tried, tenant: str | None, deadline: Deadline) -> dict[str, Any]:
     """What is drawn and listed; tenant None draws the worst."""
     timeline, over = found.timeline, found.over
     tallies = {name: timeline.tally(name) for name in timeline.lines}
@@ -137,8 +143,20 @@ def as_json(found: Tried, tenant: str | None) -> dict[str, Any]:
         "is_each": found.rule.scope == Scope.EVERY_TENANT,
         "worst": [{"tenant": name, **summary(fired[name])} for name in worst[:_LISTED]],
         "tenants_fired": len(fired),
-        "chart": None if drawn is None else _chart(found, drawn),
+        **_drawing(found, drawn, deadline),
     }
+
+
+def _drawing(found: Tried, drawn: str | None, deadline: Deadline) -> dict[str, Any]:
+    """The line, or why there is none."""
+    if drawn is None:
+        return {"chart": None, "undrawn": _NO_VALUE}
+    deadline.allow(_DRAWING)
+    try:
+        with deadline.statements():
+            return {"chart": _chart(found, drawn), "undrawn": ""}
+    except SlowError:
+        return {"chart": None, "undrawn": "There was no time left to draw it: choose one tenant or a shorter range."}
 
 
 def _tenants(rule: Rule, over: Span, tenant: str | None) -> list[str]:
@@ -155,16 +173,25 @@ def _tenants(rule: Rule, over: Span, tenant: str | None) -> list[str]:
     return sorted(names, key=lambda name: (-often.get(name, 0), name))
 
 
-def _frames(rule: Rule, over: Span, tenants: list[str], clock: Clock) -> Iterator[tuple[int, Frame]]:
-    """Every frame of some tenants and then of others, with how many tenants are read by then, while there is time."""
-    source, until = Asked(), clock() + SECONDS_AT_MOST
+def _portions(rule: Rule, over: Span, tenants: list[str], deadline: Deadline) -> Iterator[tuple[list[str], list[Frame]]]:
+    """Some tenants with all their frames and then others, while there is time.
+
+    The statement that is under way when it ends is given up. Raises its error when nothing was read before.
+    """
+    source = Asked()
     size = max(1, _CELLS // (over.minutes + rule.reach))
     for first in range(0, len(tenants), size):
-        if clock() >= until:
+        if deadline.is_over:
             return
         some = tenants[first : first + size]
-        for frame in Sweep(rule, over.start, over.end, OfTenants(some, source)):
-            yield first + len(some), frame
+        try:
+            with transaction.atomic():
+                frames = list(Sweep(rule, over.start, over.end, OfTenants(some, source)))
+        except OperationalError as error:
+            if first and deadline.ended(error):
+                return
+            raise
+        yield some, frames
 
 
 class _Nearest:

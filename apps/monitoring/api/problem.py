@@ -17,6 +17,7 @@ from rest_framework.response import Response
 from rest_framework.views import exception_handler
 
 from apps.monitoring.api.checked import errors
+from apps.monitoring.query.deadline import SlowError
 from apps.monitoring.query.errors import HotStoreUnavailableError, QuestionError, RangeError, UnknownTenantError
 
 _log = logging.getLogger(__name__)
@@ -73,6 +74,8 @@ def _known(error: Exception) -> tuple[int, str] | None:
         return 409, "Somebody else has edited this at the same time. Look again, and try again."
     if isinstance(error, DataError):
         return 400, "The body holds something that the database cannot keep, such as the character 0."
+    if isinstance(error, SlowError):
+        return 503, str(error)
     if isinstance(error, OperationalError | InterfaceError):
         return 503, "The database does not answer. Try again."
     return None

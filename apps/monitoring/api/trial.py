@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from copy import copy
-from typing import Any, Final
+from typing import Any, Final, Self
 
 from django.core.exceptions import ValidationError
 from django.utils import timezone
@@ -23,6 +24,7 @@ from apps.monitoring.core.frame import Frame
 from apps.monitoring.core.rules import Rule
 from apps.monitoring.models import AlertRule
 from apps.monitoring.query import window
+from apps.monitoring.query.deadline import Clock, Deadline, SlowError
 from apps.monitoring.query.errors import RangeError
 
 _BACKTEST_LAST: Final = "1d"
@@ -30,7 +32,8 @@ _SUGGEST_LAST: Final = "14d"
 _SECONDS: Final = 15.0
 _MOST: Final = 10_000_000
 """Values, which are tenants times minutes, that one request may look at."""
-_TOO_MUCH: Final = "is too much for one request: take a shorter range or one tenant, or the command in manage.py"
+_REMEDY: Final = "take a shorter range or one tenant, or the command in manage.py, which has no such limit"
+_TOO_MUCH: Final = f"is too much for one request: {_REMEDY}"
 _UNSAVED: Final = "unsaved"
 _JUDGED: Final = (
     "metric", "statistic", "operator", "threshold", "recovery_threshold", "window_minutes", "min_samples", "change_against",
@@ -104,17 +107,19 @@ class UnsavedSuggestSerializer(SuggestSerializer):
 def backtested(request: Request, stored: AlertRule | None) -> dict[str, Any]:
     """The answer of `backtest`. Raises RangeError, and the framework's ValidationError and PermissionDenied."""
     asked = _asked(request, UnsavedBacktestSerializer if stored is None else BacktestSerializer)
-    rule, over = _read(request, stored, asked, _BACKTEST_LAST)
-    return backtest.as_json(backtest.judged(rule, Bound().frames(Sweep(rule, over.start, over.end)), over), over)
+    with Bound().statements() as bound:
+        rule, over = _read(request, stored, asked, _BACKTEST_LAST)
+        return backtest.as_json(backtest.judged(rule, bound.frames(Sweep(rule, over.start, over.end)), over), over)
 
 
 def suggested(request: Request, stored: AlertRule | None) -> dict[str, Any]:
     """The answer of `suggest`. Raises what `backtested` raises."""
     asked = _asked(request, UnsavedSuggestSerializer if stored is None else SuggestSerializer)
-    rule, over = _read(request, stored, asked, _SUGGEST_LAST)
-    wish, bound = asked["alerts_per_week"], Bound()
-    frames = bound.frames(Sweep(rule, over.start, over.end))
-    return suggest.as_json(rule, over, wish, suggest.suggest(rule, frames, wish, bound.in_time))
+    wish = asked["alerts_per_week"]
+    with Bound().statements() as bound:
+        rule, over = _read(request, stored, asked, _SUGGEST_LAST)
+        frames = bound.frames(Sweep(rule, over.start, over.end))
+        return suggest.as_json(rule, over, wish, suggest.suggest(rule, frames, wish, bound.in_time))
 
 
 def _asked(request: Request, form: type[BacktestSerializer]) -> dict[str, Any]:
@@ -137,11 +142,19 @@ def _read(request: Request, stored: AlertRule | None, asked: dict[str, Any], las
 
 
 class Bound:
-    """What one request may take, from the reading of the first frame to the last threshold that is tried."""
+    """What one request may take, from its first question to the database to the last threshold that is tried."""
 
-    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
-        self._clock = clock
-        self._until = clock() + _SECONDS
+    def __init__(self, clock: Clock = time.monotonic) -> None:
+        self._deadline = Deadline(_SECONDS, clock)
+
+    @contextmanager
+    def statements(self) -> Iterator[Self]:
+        """Questions to the database that are given up in time. Raises SlowError."""
+        try:
+            with self._deadline.statements():
+                yield self
+        except SlowError as error:
+            raise SlowError(f"{error}: {_REMEDY}") from error
 
     def frames(self, frames: Iterable[Frame]) -> Iterator[Frame]:
         """Frames until they are too many, or have taken too long. Raises RangeError."""
@@ -155,7 +168,7 @@ class Bound:
 
     def in_time(self) -> None:
         """Raises RangeError when it is not."""
-        if self._clock() > self._until:
+        if self._deadline.is_over:
             raise RangeError(f"more than {_SECONDS:g} seconds {_TOO_MUCH}")
 
 

@@ -3,13 +3,19 @@
 from __future__ import annotations
 
 import json
+import os
+import time
+from collections.abc import Iterator
 from io import StringIO
 from typing import Any
 
+import psycopg
 import pytest
 from django.core.management import call_command
+from django.db import connection
 from django.test import Client
 
+from apps.monitoring.api import trial
 from apps.monitoring.core.clock import isoformat
 from apps.monitoring.models import Alert, AlertRule, AlertState, AlertTransition, Notification, Series
 from tests.integration.alerts.judged import FAST, SLOW, answered, play, rule
@@ -85,10 +91,37 @@ def test_a_suggestion_is_that_of_the_command(everyone: Client, played: AlertRule
 def test_too_much_is_refused_before_the_server_is_busy_for_minutes(
     everyone: Client, played: AlertRule, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from apps.monitoring.api import trial
-
     monkeypatch.setattr(trial, "_MOST", 10)
     assert "shorter range" in problem(send(everyone, "POST", f"rules/{played.pk}/backtest", OVER), 400)
+
+
+@pytest.fixture
+def stuck(played: AlertRule) -> Iterator[None]:
+    """Nobody can read the snapshots."""
+    url = os.environ["DATABASE_URL"].rpartition("/")[0] + f"/{connection.settings_dict['NAME']}"
+    with psycopg.connect(url) as other:
+        other.execute("LOCK TABLE monitoring_metricsnapshot")
+        yield
+
+
+@pytest.mark.parametrize(("what", "more"), [("backtest", {}), ("suggest", {"alerts_per_week": 3})])
+@pytest.mark.parametrize("tenant", [None, "airline"])
+def test_a_statement_of_the_database_is_given_up_when_the_time_of_the_request_is_over(
+    played: AlertRule, stuck: None, what: str, more: dict[str, Any], tenant: str | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(trial, "_SECONDS", 0.5)
+    asks = bearer(tenant) if tenant else bearer()
+    for path, body in ((f"rules/{played.pk}/{what}", OVER), (f"rules/{what}", {**OVER, "rule": VALUES})):
+        if tenant and str(played.pk) in path:
+            continue  # a token bound to a tenant does not see a rule for all of them
+        began = time.monotonic()
+        answer = send(asks, "POST", path, {**body, **more})
+        assert 0.5 < time.monotonic() - began < 3
+        assert problem(answer, 503) == (
+            "the database took longer than 0.5 s: take a shorter range or one tenant, or the command in manage.py, which has no such "
+            "limit"
+        )
+        assert answer["Retry-After"] == "5"
 
 
 class TestOfOneTenant:

@@ -170,7 +170,7 @@ function showBacktest(body) {
     parts.push(piece("p", `There was time for ${numbers}, those with the most alerts first: all of them would have had more. Choose one tenant or a shorter range.`, "errornote"));
   }
   if (body.chart) parts.push(figure(body));
-  else parts.push(piece("p", "There is no value in this range: nothing was recorded, or never as many samples as it takes.", "help"));
+  else parts.push(piece("p", body.undrawn, "help"));
   if (body.is_each && body.worst.length) parts.push(worst(body));
   found.replaceChildren(...parts);
 }
