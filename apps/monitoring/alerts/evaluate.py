@@ -71,6 +71,7 @@ def _catch_up(now: float, deadline: float) -> Report:
             locks.judging()
             rules = _rules()
             ahead = _skip_silence(minute, until, rules)
+            tables.judge(minute, max(ahead, minute + 1))
             if ahead == minute:
                 transitions += _judge_minute(minute, rules, _quiets(minute, now))
                 judged += 1

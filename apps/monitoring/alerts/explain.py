@@ -7,17 +7,18 @@ all was calm: see `core.course`.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Final
 
 from django.db.models import Q
 
 from apps.monitoring.alerts.backtest import earliest
 from apps.monitoring.alerts.explanation import Delivery, Explanation
+from apps.monitoring.alerts.judgings import Judgings, When, due
 from apps.monitoring.alerts.measure import Windows
 from apps.monitoring.alerts.narrow import of_tenant
-from apps.monitoring.alerts.retrace import Retrace
-from apps.monitoring.alerts.versions import Version, at, versions
+from apps.monitoring.alerts.retrace import FARTHEST, Retrace
+from apps.monitoring.alerts.versions import Edit, Version, at, versions
 from apps.monitoring.conf import conf
 from apps.monitoring.core.clock import isoformat, to_datetime, to_minute
 from apps.monitoring.core.course import Past, told
@@ -38,6 +39,7 @@ from apps.monitoring.query.errors import NotJudgedError, QuestionError, RangeErr
 from apps.monitoring.query.source import watermark
 
 _SAME: Final = 1e-9
+_AFTER: Final = timedelta(microseconds=1)
 
 
 def named(name: str) -> AlertRule:
@@ -62,8 +64,22 @@ def explain(rule: AlertRule, tenant: str | None, minute: int) -> Explanation:
     judged yet, RangeError when it is not kept any more.
     """
     _check_judged(minute)
-    found = versions(rule)
-    version = at(found, minute)
+    found, judgings = versions(rule), Judgings.read(minute - FARTHEST, minute)
+    own = _explained(rule, found, judgings, tenant, minute)
+    when = judgings.of(minute)
+    if own.differences and not when.is_known:
+        # It may have been judged later, and by the rule as it was then: the history tells.
+        for later in found:
+            if not when.saw(later.since):
+                other = _explained(rule, found, judgings.assuming(minute, later.since + _AFTER), tenant, minute)
+                if not other.differences:
+                    return other
+    return own
+
+
+def _explained(rule: AlertRule, found: Sequence[Version], judgings: Judgings, tenant: str | None, minute: int) -> Explanation:
+    when = judgings.of(minute)
+    version = at(found, when)
     definition = version.rule.definition()
     whom = _whom(definition, tenant)
     first = earliest(definition)
@@ -74,12 +90,14 @@ def explain(rule: AlertRule, tenant: str | None, minute: int) -> Explanation:
         )
         raise RangeError(msg)
     seen = Windows(minute).measure(of_tenant(definition, whom)).get(whom, NOTHING)
-    course = Retrace(found, whom, minute)
+    course = Retrace(found, judgings, whom, minute)
     before, judged = course.run(seen)
     lines = course.lines.get(minute, [])
     return Explanation(
         rule=definition,
         enabled=version.rule.enabled,
+        is_made=version.is_made,
+        when=when,
         tenant=whom,
         minute=minute,
         looked_at=list(_looked_at(definition, minute)),
@@ -93,8 +111,8 @@ def explain(rule: AlertRule, tenant: str | None, minute: int) -> Explanation:
         deliveries=_deliveries(rule, whom, minute),
         history=lines,
         differences=_differences(told(judged, minute), lines),
-        edits=[one.edit for one in found if one.since > minute and one.edit is not None],
-        remarks=list(_remarks(rule, found, course, minute)),
+        edits=[one.edit for one in found[1:] if not when.saw(one.since) and one.edit is not None],
+        remarks=list(_remarks(rule, found, course, minute, when)),
     )
 
 
@@ -186,13 +204,8 @@ def _number(value: float | None) -> str:
     return "no value" if value is None else f"{value:g}"
 
 
-def _remarks(rule: AlertRule, found: Sequence[Version], course: Retrace, minute: int) -> Iterator[str]:
-    made = found[0].edit
-    if made is not None and made.at > to_datetime(minute + 1):
-        yield f"The rule was made at {_clock(made.at)}, after this minute; only a minute that is judged late is judged with it."
-    edited = next((one.edit for one in found if one.since > minute and one.edit is not None), None)
-    if edited is not None:
-        yield f"The rule was edited since, first at {_clock(edited.at)} by {edited.by or 'code'}: it is explained as it was."
+def _remarks(rule: AlertRule, found: Sequence[Version], course: Retrace, minute: int, when: When) -> Iterator[str]:
+    yield from _of_edits(found, minute, when)
     if course.is_cut:
         yield f"Followed from {isoformat(course.begun)} on, with the state that the history shows there."
     if course.disputed:
@@ -203,6 +216,29 @@ def _remarks(rule: AlertRule, found: Sequence[Version], course: Retrace, minute:
         )
     if rule.error_since is not None and rule.error_since <= to_datetime(minute + 1):
         yield f"The rule is in error since {_clock(rule.error_since)} and is not judged: {rule.error}"
+
+
+def _of_edits(found: Sequence[Version], minute: int, when: When) -> Iterator[str]:
+    """Which rule it was that judged the minute."""
+    made = found[0].edit
+    if made is not None and not when.saw(made.at):
+        late = " was judged: it did not judge it" if when.is_known else "; only a minute that is judged late is judged with it"
+        yield f"The rule was made at {_clock(made.at)}, after this minute{late}."
+    edits = [one.edit for one in found[1:] if one.edit is not None]
+    before = [edit for edit in edits if due(minute) <= edit.at and when.saw(edit.at)]
+    if before:
+        judged = f"at {_clock(when.at)}" if when.is_known else "late, as the history shows,"
+        last = f"at {_clock(before[-1].at)} {_by(before[-1])}"
+        yield f"The minute was judged {judged} by the rule as it had been edited by then, {last}."
+    since = [edit for edit in edits if not when.saw(edit.at)]
+    if since:
+        yield f"The rule was edited since, first at {_clock(since[0].at)} {_by(since[0])}: it is explained as it was."
+        if not when.is_known:
+            yield "When the minute was judged is not known: if that was after an edit, it was judged by the rule as edited."
+
+
+def _by(edit: Edit) -> str:
+    return f"by {edit.by or 'code'}"
 
 
 def _clock(moment: datetime) -> str:

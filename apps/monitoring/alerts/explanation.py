@@ -7,8 +7,9 @@ from dataclasses import asdict, dataclass, field
 from datetime import datetime
 from typing import Any
 
+from apps.monitoring.alerts.judgings import When
 from apps.monitoring.alerts.versions import Edit
-from apps.monitoring.core.clock import isoformat
+from apps.monitoring.core.clock import isoformat, to_datetime
 from apps.monitoring.core.course import Past
 from apps.monitoring.core.judging import Judged, Measured
 from apps.monitoring.core.lifecycle import Event, State, Status
@@ -37,6 +38,10 @@ class Explanation:
 
     rule: Rule
     enabled: bool
+    is_made: bool
+    """False: the minute was judged before the rule was made."""
+    when: When
+    """It was judged."""
     tenant: str
     minute: int
     looked_at: list[tuple[int, int]]
@@ -89,6 +94,7 @@ def as_json(found: Explanation) -> dict[str, Any]:
         "conclusion": found.conclusion,
         "condition": condition(rule),
         "enabled": found.enabled,
+        "judged_at": _moment(found.when.at) if found.when.is_known else None,
         "windows": [{"from": isoformat(start), "to": isoformat(end)} for start, end in found.looked_at],
         "value": found.seen.value,
         "unit": rule.unit,
@@ -137,6 +143,7 @@ def steps(found: Explanation) -> list[tuple[str, str]]:
     return [
         ("Rule", _rule(found)),
         ("Window", " and ".join(f"from {isoformat(start)} to {isoformat(end)}" for start, end in found.looked_at)),
+        ("Judged", _judged(found)),
         ("Seen", _seen(found)),
         ("Compared", _compared(found)),
         ("Before", _before(found)),
@@ -154,6 +161,13 @@ def _rule(found: Explanation) -> str:
     return f"{condition(found.rule)}, for {whom}{switched}"
 
 
+def _judged(found: Explanation) -> str:
+    if not found.when.is_known:
+        return "when is not known, and is taken to be when the minute was due"
+    after = (found.when.at - to_datetime(found.minute + 1)).total_seconds()
+    return f"at {_moment(found.when.at)}, {after:,.0f} s after the minute had ended"
+
+
 def _seen(found: Explanation) -> str:
     seen, rule = found.seen, found.rule
     value = "no value" if seen.value is None else f"{seen.value:g} {rule.unit}".strip()
@@ -164,6 +178,8 @@ def _seen(found: Explanation) -> str:
 def _compared(found: Explanation) -> str:
     rule, judged = found.rule, found.judged
     if judged is None:
+        if not found.is_made:
+            return "the rule was not made yet"
         return "there was nothing to judge" if found.enabled else "a disabled rule judges nobody"
     text = judged.verdict.reason
     if judged.verdict.value is not None and rule.recovery_threshold is not None:
@@ -244,6 +260,8 @@ def _reached(deliveries: list[Delivery]) -> str:
 
 def _calm(found: Explanation) -> str:
     if found.judged is None:
+        if not found.is_made:
+            return "the rule was not made yet"
         if not found.enabled:
             return "the rule was disabled"
         return (

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 
-from apps.monitoring.alerts.versions import BEGINNING, Version, first_minute
+from apps.monitoring.alerts.judgings import When
+from apps.monitoring.alerts.versions import ALWAYS, Version
 from apps.monitoring.models import AuditEntry, Channel
 
 Fields = Mapping[str, Any]
@@ -14,9 +16,9 @@ Fields = Mapping[str, Any]
 
 @dataclass(frozen=True, slots=True)
 class _Since:
-    """How a channel was from a minute on; None: there was none."""
+    """How a channel was from a moment on; None: there was none."""
 
-    minute: int
+    at: datetime
     fields: Fields | None
 
 
@@ -25,15 +27,15 @@ class Hearing:
 
     def __init__(self) -> None:
         self._channels: dict[int, list[_Since]] = {
-            pk: [_Since(BEGINNING, {"name": name, "enabled": enabled, "is_default": default})]
+            pk: [_Since(ALWAYS, {"name": name, "enabled": enabled, "is_default": default})]
             for pk, name, enabled, default in Channel.objects.values_list("pk", "name", "enabled", "is_default")
         }
         for pk, entries in _edits().items():
             self._channels[pk] = _through_time(entries)
 
-    def heard(self, version: Version, minute: int) -> bool:
-        """As `outbox.heard` would have said in the minute."""
-        there = [one for one in (_at(known, minute) for known in self._channels.values()) if one is not None]
+    def heard(self, version: Version, when: When) -> bool:
+        """As `outbox.heard` said when a minute was judged."""
+        there = [one for one in (_at(known, when) for known in self._channels.values()) if one is not None]
         own = [one for one in there if one["name"] in version.channels]
         return any(one["enabled"] for one in own) if own else any(one["enabled"] and one["is_default"] for one in there)
 
@@ -46,11 +48,13 @@ def _edits() -> dict[int, list[AuditEntry]]:
 
 
 def _through_time(entries: Sequence[AuditEntry]) -> list[_Since]:
-    """As with a rule, minutes may be judged long after they ended: what was made is as if it had always been there."""
-    first = entries[0]
-    begun = _Since(BEGINNING, first.after if first.before is None else first.before)
-    return [begun, *(_Since(first_minute(entry.at), entry.after) for entry in entries if entry.before is not None)]
+    """Before the first entry it was as that says, or was not there."""
+    return [_Since(ALWAYS, entries[0].before), *(_Since(entry.at, entry.after) for entry in entries)]
 
 
-def _at(known: Sequence[_Since], minute: int) -> Fields | None:
-    return [one for one in known if one.minute <= minute][-1].fields
+def _at(known: Sequence[_Since], when: When) -> Fields | None:
+    """As with a rule: while it is not known when a minute was judged, what was made is as if it had always been there."""
+    seen = [one for one in known if when.saw(one.at)]
+    if len(seen) == 1 and seen[0].fields is None and not when.is_known:
+        return known[1].fields
+    return seen[-1].fields

@@ -3,19 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
+from datetime import datetime
+from itertools import groupby
 from typing import Final
 from zoneinfo import ZoneInfoNotFoundError
 
 from apps.monitoring import models
 from apps.monitoring.alerts.backtest import earliest
 from apps.monitoring.alerts.hearing import Hearing
+from apps.monitoring.alerts.judgings import Judgings, When
 from apps.monitoring.alerts.narrow import OfTenants
 from apps.monitoring.alerts.sweep import Sweep
 from apps.monitoring.alerts.versions import Version, at
-from apps.monitoring.conf import conf
 from apps.monitoring.core import mute
-from apps.monitoring.core.clock import minute_of, to_datetime, to_minute
+from apps.monitoring.core.clock import to_datetime, to_minute
 from apps.monitoring.core.course import Course, Moment, Past, beginning
 from apps.monitoring.core.judging import NOTHING, Judged, Measured
 from apps.monitoring.core.lifecycle import State, Status
@@ -23,7 +25,7 @@ from apps.monitoring.core.rules import Rule
 from apps.monitoring.core.silences import Quiet, Silence, hold
 from apps.monitoring.models import Alert, AlertRule, AlertTransition, MuteWindow
 
-_FARTHEST: Final = 2 * 24 * 60
+FARTHEST: Final = 2 * 24 * 60
 """Minutes that are judged anew at most; what was open longer begins as the history has it."""
 _LINES: Final = 500
 """Lines of the history that the beginning of a course is looked for in."""
@@ -34,15 +36,15 @@ _LATE: Final = f"{_HELD}the minute was judged "
 class Retrace:
     """The minutes from the last calm one to the one that is explained."""
 
-    def __init__(self, found: Sequence[Version], tenant: str, minute: int) -> None:
-        self._versions, self._tenant, self._minute = found, tenant, minute
+    def __init__(self, found: Sequence[Version], judgings: Judgings, tenant: str, minute: int) -> None:
+        self._versions, self._judgings, self._tenant, self._minute = found, judgings, tenant, minute
         rule = found[-1].rule
         past = _past(rule, tenant, minute)
         before = [line for line in past if line.minute < minute]
         cooldown = max(one.rule.cooldown_minutes for one in found)
         begin = beginning(before, cooldown)
         calm = before[begin].minute if before else minute
-        self.begun = max(calm, minute - _FARTHEST, earliest(at(found, minute).rule.definition()))
+        self.begun = max(calm, minute - FARTHEST, earliest(self.version(minute).rule.definition()))
         self._course = Course(tenant, [line for line in before[begin:] if line.minute < self.begun])
         self.is_cut = self.begun > calm
         self.lines: dict[int, list[Past]] = {}
@@ -53,6 +55,10 @@ class Retrace:
         self._mutes = [window.definition() for window in MuteWindow.objects.filter(enabled=True)]
         self._taken_on = _taken_on(rule, tenant, minute)
         self._hearing = Hearing()
+
+    def version(self, minute: int) -> Version:
+        """The one that judged a minute."""
+        return at(self._versions, self._judgings.of(minute))
 
     @property
     def disputed(self) -> list[int]:
@@ -66,11 +72,9 @@ class Retrace:
             rule = version.rule.definition()
             for minute, measured, expected in _seen(rule, self._tenant, start, end):
                 before = self._course.state
-                taken = (first for first, after in self._taken_on if first <= minute < after)
-                acknowledged = next((at(self._versions, first).rule.severity for first in taken), "")
                 seen, held = last if minute == self._minute else measured, self.hold(version, minute)
                 known = replace(rule, heard=self.heard(version, minute))
-                moment = Moment(minute, known, version.rule.enabled, seen, expected, held, acknowledged)
+                moment = Moment(minute, known, version.judges, seen, expected, held, self._acknowledged(minute))
                 judged = self._course.judge(moment, self.lines.get(minute, []))
         return before if judged is None else judged.before, judged
 
@@ -84,14 +88,20 @@ class Retrace:
 
     def heard(self, version: Version, minute: int) -> bool:
         """Whether a channel was there that would have taken a notification."""
-        return self._hearing.heard(version, minute)
+        return self._hearing.heard(version, self._judgings.of(minute))
+
+    def _acknowledged(self, minute: int) -> str:
+        """The severity at which somebody had taken the alert on when the minute was judged; empty when nobody had."""
+        when = self._judgings.of(minute)
+        taken = (one for one in self._taken_on if one.fired < minute <= one.ended and when.saw(one.at))
+        return next((at(self._versions, When(one.at, is_known=False)).rule.severity for one in taken), "")
 
     def _parts(self) -> Iterator[tuple[Version, int, int]]:
-        ends = [*(one.since for one in self._versions[1:]), self._minute + 1]
-        for version, after in zip(self._versions, ends, strict=True):
-            start, end = max(version.since, self.begun), min(after, self._minute + 1)
-            if start < end:
-                yield version, start, end
+        """The minutes that each version judged, in their order."""
+        minutes = range(self.begun, self._minute + 1)
+        for version, some in groupby(minutes, self.version):
+            own = list(some)
+            yield version, own[0], own[-1] + 1
 
 
 def _seen(rule: Rule, tenant: str, start: int, end: int) -> Iterator[tuple[int, Measured, bool]]:
@@ -145,13 +155,20 @@ def _quiet(window: mute.MuteWindow, minute: int) -> Quiet | None:
         return None
 
 
-def _taken_on(rule: AlertRule, tenant: str, minute: int) -> list[tuple[int, int]]:
-    """From which minute to which somebody had acknowledged: the minutes that were judged after it."""
+@dataclass(frozen=True, slots=True)
+class _Taken:
+    """When somebody acknowledged an alert, and the minutes of this."""
+
+    at: datetime
+    fired: int
+    ended: int
+
+
+def _taken_on(rule: AlertRule, tenant: str, minute: int) -> list[_Taken]:
+    """The alerts until the minute that somebody had acknowledged."""
     alerts = Alert.objects.filter(rule=rule, tenant=tenant, fired_at__lt=to_datetime(minute + 1))
-    found = []
-    for fired, taken, ended in alerts.values_list("fired_at", "acknowledged_at", "resolved_at"):
-        if taken is None:
-            continue
-        first = max(minute_of(taken.timestamp() - conf().grace_seconds), to_minute(fired) + 1)
-        found.append((first, minute + 1 if ended is None else to_minute(ended) + 1))
-    return found
+    return [
+        _Taken(taken, to_minute(fired), minute if ended is None else to_minute(ended))
+        for fired, taken, ended in alerts.values_list("fired_at", "acknowledged_at", "resolved_at")
+        if taken is not None
+    ]

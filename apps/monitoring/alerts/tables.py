@@ -33,6 +33,11 @@ _CHANGE: Final = (
     f"%s::text[], %s::int8[], %s::int8[], %s::text[]) AS n (number, {_KEPT}) WHERE id = n.number"
 )
 _ALERT: Final = "id, rule_id, rule_name, tenant, severity, since, fired_at, value, threshold, samples, acknowledgement_note"
+_JUDGED: Final = (
+    "INSERT INTO monitoring_judging (start, until, at) "
+    "VALUES (to_timestamp(%s * 60), to_timestamp(%s * 60), clock_timestamp()) "
+    "ON CONFLICT (start) DO UPDATE SET until = excluded.until, at = excluded.at"
+)
 _LINE: Final = "rule_id, rule_name, tenant, minute, event, state, value, samples, notified, reason, alert_id"
 
 
@@ -91,6 +96,12 @@ def states(rules: Collection[int]) -> Mapping[int, list[StoredState]]:
         for rule, *state in cursor.execute(_STATES, [list(rules)], binary=True):
             found[rule].append(StoredState._make(state))
     return found
+
+
+def judge(minute: int, until: int) -> None:
+    """Note that the minutes ``[minute, until)`` are judged now, by what has just been read."""
+    with _cursor() as cursor:
+        cursor.execute(_JUDGED, [minute, until])
 
 
 def forget(numbers: Sequence[int]) -> None:

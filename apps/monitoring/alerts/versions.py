@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
-from datetime import datetime
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
 from typing import Any, Final
 
-from apps.monitoring.conf import conf
-from apps.monitoring.core.clock import minute_of
+from apps.monitoring.alerts.judgings import When
 from apps.monitoring.models import AlertRule, AuditEntry
 
-BEGINNING: Final = 0
-"""The first minute of what is as old as anything that is known."""
+ALWAYS: Final = datetime.min.replace(tzinfo=UTC)
+"""Since when is what is as old as anything that is known."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,14 +25,21 @@ class Edit:
 
 @dataclass(frozen=True, slots=True)
 class Version:
-    """A rule between two edits, and the first minute that was judged with it, unless it was judged late."""
+    """A rule between two edits, and since when."""
 
-    since: int
+    since: datetime
     rule: AlertRule
     edit: Edit | None
     """What made it; None when nothing is known of that."""
     channels: frozenset[str]
     """The names of its own; none: every default channel."""
+    is_made: bool = True
+    """False: at the moment that was asked about nobody had made it yet."""
+
+    @property
+    def judges(self) -> bool:
+        """Whether it judged anything."""
+        return self.rule.enabled and self.is_made
 
 
 def versions(rule: AlertRule) -> list[Version]:
@@ -43,23 +49,23 @@ def versions(rule: AlertRule) -> list[Version]:
     for entry in entries:
         edit = Edit(entry.at, entry.actor, entry.changes() if entry.action == AuditEntry.Action.CHANGED else [])
         if not found and entry.before is not None:
-            found.append(Version(BEGINNING, _rule(rule, entry.before), None, _channels(entry.before)))
+            found.append(Version(ALWAYS, _rule(rule, entry.before), None, _channels(entry.before)))
         after = entry.after or {}
-        found.append(Version(first_minute(entry.at) if found else BEGINNING, _rule(rule, after), edit, _channels(after)))
+        found.append(Version(entry.at, _rule(rule, after), edit, _channels(after)))
     channels = frozenset(rule.channels.values_list("name", flat=True))
     if not found:
-        return [Version(BEGINNING, rule, None, channels)]
+        return [Version(ALWAYS, rule, None, channels)]
     return [*found[:-1], Version(found[-1].since, rule, found[-1].edit, channels)]
 
 
-def at(found: Sequence[Version], minute: int) -> Version:
-    """The one that judged a minute."""
-    return [one for one in found if one.since <= minute][-1]
+def at(found: Sequence[Version], when: When) -> Version:
+    """The one that judged a minute.
 
-
-def first_minute(edited: datetime) -> int:
-    """The first one that was judged after an edit: a minute is when the grace after its end is over."""
-    return minute_of(edited.timestamp() - conf().grace_seconds)
+    As long as it is not known when that was, it may have been long after the minute: what was made is as if it had always
+    been there.
+    """
+    seen = [one for one in found if when.saw(one.since)]
+    return seen[-1] if seen else replace(found[0], is_made=not when.is_known)
 
 
 def _rule(now: AlertRule, fields: dict[str, Any]) -> AlertRule:

@@ -63,6 +63,9 @@ EXPLANATION: Final = inline_serializer(
         "conclusion": serializers.CharField(help_text="Why it did or did not notify, in a sentence."),
         "condition": serializers.CharField(help_text="The rule as it was at that minute, in words."),
         "enabled": serializers.BooleanField(),
+        "judged_at": serializers.DateTimeField(
+            allow_null=True, help_text="By the rule as it was then. null: not known, then as it was when the minute was due."
+        ),
         "windows": inline_serializer(
             "ExplainedWindow", {"from": serializers.DateTimeField(), "to": serializers.DateTimeField()}, many=True
         ),

@@ -6,7 +6,7 @@ from apps.monitoring.models.channel import Channel
 from apps.monitoring.models.compaction import Compaction, RetentionFloor
 from apps.monitoring.models.mute import MuteWindow
 from apps.monitoring.models.notification import Notification
-from apps.monitoring.models.progress import EvaluationProgress, RollupBatch, ShardProgress, TaskRun
+from apps.monitoring.models.progress import EvaluationProgress, Judging, RollupBatch, ShardProgress, TaskRun
 from apps.monitoring.models.rule import AlertRule
 from apps.monitoring.models.silence import Silence
 from apps.monitoring.models.snapshot import MetricSnapshot, Series
@@ -22,6 +22,7 @@ __all__ = [
     "Channel",
     "Compaction",
     "EvaluationProgress",
+    "Judging",
     "MetricSnapshot",
     "MuteWindow",
     "Notification",

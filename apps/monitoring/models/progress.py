@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from django.db import models
+from django.db.models.functions import Now
 
 
 class RollupBatch(models.Model):
@@ -51,6 +52,17 @@ class EvaluationProgress(models.Model):
 
     def __str__(self) -> str:
         return f"next {self.next_minute:%Y-%m-%dT%H:%MZ}"
+
+
+class Judging(models.Model):
+    """When the minutes ``[start, until)`` were judged: by the rules, channels, silences and mute windows of that moment."""
+
+    start = models.DateTimeField(primary_key=True)
+    until = models.DateTimeField()
+    at = models.DateTimeField(db_default=Now(), help_text="When the rules were read, by the clock of the database.")
+
+    def __str__(self) -> str:
+        return f"from {self.start:%Y-%m-%dT%H:%MZ} at {self.at:%Y-%m-%dT%H:%M:%SZ}"
 
 
 class TaskRun(models.Model):

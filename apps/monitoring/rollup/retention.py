@@ -16,7 +16,7 @@ from apps.monitoring.core.clock import to_datetime, to_minute
 from apps.monitoring.core.resolution import Resolution
 from apps.monitoring.core.rules import MAX_WINDOW
 from apps.monitoring.ingest.hotstore import HotStore
-from apps.monitoring.models import AlertRule, Compaction, EvaluationProgress, RollupBatch
+from apps.monitoring.models import AlertRule, Compaction, EvaluationProgress, Judging, RollupBatch
 from apps.monitoring.rollup import floors, locks, partitions
 from apps.monitoring.rollup.floors import StaleError
 
@@ -79,6 +79,7 @@ def retain(now: datetime, store: HotStore) -> Retained:
             _move_floor(resolution, now, result)
             _drop_below(resolution, now, result)
         _forget_periods()
+        _forget_judgings()
         result.proofs = _retire_proofs(now, store)
         return result
 
@@ -116,6 +117,13 @@ def _forget_periods() -> None:
     """A period whose own rows are gone is nobody's business any more."""
     for resolution, floor in floors.read().items():
         Compaction.objects.filter(resolution=resolution, ts__lt=to_datetime(floor)).delete()
+
+
+def _forget_judgings() -> None:
+    """Of minutes that are not kept one by one nobody can explain any more what was judged."""
+    floor = floors.read().get(Resolution.MINUTE)
+    if floor is not None:
+        Judging.objects.filter(until__lte=to_datetime(floor)).delete()
 
 
 def _retire_proofs(now: datetime, store: HotStore) -> int:

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
 from typing import Any
 
 from apps.monitoring.alerts.evaluate import Report, evaluate
-from apps.monitoring.core.clock import to_minute
+from apps.monitoring.core.clock import to_datetime, to_minute
 from apps.monitoring.ingest.buffer import Event
-from apps.monitoring.models import AlertRule, AlertState, AlertTransition, Channel, Notification
+from apps.monitoring.models import AlertRule, AlertState, AlertTransition, AuditEntry, Channel, Judging, Notification
 from tests.integration.ingest.hot import MINUTE, interaction
 from tests.integration.rollup.stored import roll_up, send
 
@@ -46,14 +47,26 @@ def end_of(offset: int) -> float:
 
 
 def play(minutes: Mapping[int, Sequence[Event]], until: int, start: int = 0) -> list[Report]:
-    """Each minute of ``[start, until)`` is recorded, rolled up and judged when it is due."""
+    """Each minute of ``[start, until)`` is recorded, rolled up and judged when it is due.
+
+    What was made by now is as if it had been made before the first minute.
+    """
+    made = AuditEntry.objects.filter(action=AuditEntry.Action.CREATED, at__gt=to_datetime(MINUTE + 7 * 1_440))
+    made.update(at=to_datetime(MINUTE - 60))
     reports = []
     for offset in range(start, until):
         if minutes.get(offset):
             send(*minutes[offset])
         roll_up(end_of(offset))
         reports.append(evaluate(end_of(offset)))
+        judged_at(end_of(offset))
     return reports
+
+
+def judged_at(now: float) -> None:
+    """As if what the database's clock says to be judged now had been judged at another time."""
+    just_now = Judging.objects.filter(at__gt=to_datetime(MINUTE + 7 * 1_440))
+    just_now.update(at=datetime.fromtimestamp(now, UTC))
 
 
 def history(name: str = "slow", tenant: str = "acme") -> list[tuple[int, str, bool]]:

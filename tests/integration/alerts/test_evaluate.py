@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 from django.db import connection
+from django.utils import timezone
 
 from apps.monitoring import get_agent_monitor
 from apps.monitoring.alerts.defaults import DEFAULT_RULES, create_missing
@@ -15,7 +16,7 @@ from apps.monitoring.core.clock import to_datetime, to_minute
 from apps.monitoring.ingest import recorder
 from apps.monitoring.ingest.buffer import Event
 from apps.monitoring.ingest.hotstore import HotStore, shard_of
-from apps.monitoring.models import Alert, AlertRule, AlertState, AlertTransition, EvaluationProgress, Notification
+from apps.monitoring.models import Alert, AlertRule, AlertState, AlertTransition, EvaluationProgress, Judging, Notification
 from apps.monitoring.rollup import shards
 from tests.integration.alerts.judged import FAST, SLOW, answered, channel, end_of, everything, history, play, rule
 from tests.integration.ingest.hot import MINUTE, interaction
@@ -316,6 +317,25 @@ def test_a_stretch_without_data_is_passed_over_at_once() -> None:
     report = evaluate(end_of(501))
     assert report.minutes < 10
     assert history() == [(500, "firing", True)]
+
+
+def test_it_is_noted_once_when_each_minute_was_judged() -> None:
+    rule()
+    play({0: answered(SLOW), 1: answered(FAST, offset=1)}, until=2)
+    send(*answered(FAST, offset=40), *answered(FAST, offset=41))
+    roll_up(end_of(50))
+    before = timezone.now()
+    evaluate(end_of(50))
+    noted = [(to_minute(one.start) - MINUTE, to_minute(one.until) - MINUTE) for one in Judging.objects.order_by("start")]
+    assert noted[0][0] == 0
+    assert [end for _, end in noted[:-1]] == [start for start, _ in noted[1:]]
+    assert noted[-1][1] == 51
+    assert (1, 2) in noted
+    assert any(end - start > 30 for start, end in noted), "nobody looked at the minutes without data"
+    assert all(before < one.at < timezone.now() for one in Judging.objects.filter(start__gt=to_datetime(MINUTE + 2)))
+    EvaluationProgress.objects.update(next_minute=to_datetime(MINUTE + 40))
+    evaluate(end_of(50))  # somebody has set it back
+    assert Judging.objects.filter(start=to_datetime(MINUTE + 40)).count() == 1
 
 
 def test_late_records_change_the_snapshots_and_not_what_was_judged() -> None:

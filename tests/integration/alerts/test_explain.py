@@ -21,10 +21,20 @@ from apps.monitoring.alerts.explanation import Explanation, as_json, steps
 from apps.monitoring.core.clock import isoformat, to_datetime, to_minute
 from apps.monitoring.core.lifecycle import Status
 from apps.monitoring.ingest.buffer import Event
-from apps.monitoring.models import Alert, AlertRule, AlertTransition, AuditEntry, Channel, Notification, RetentionFloor, Silence
+from apps.monitoring.models import (
+    Alert,
+    AlertRule,
+    AlertTransition,
+    AuditEntry,
+    Channel,
+    Judging,
+    Notification,
+    RetentionFloor,
+    Silence,
+)
 from apps.monitoring.notify.delivery import deliver_channel
 from apps.monitoring.query.errors import RangeError
-from tests.integration.alerts.judged import FAST, SLOW, answered, channel, end_of, history, play, rule
+from tests.integration.alerts.judged import FAST, SLOW, answered, channel, end_of, history, judged_at, play, rule
 from tests.integration.alerts.test_backtest import VARIANTS
 from tests.integration.ingest.hot import MINUTE
 from tests.integration.rollup.stored import roll_up, send
@@ -228,6 +238,128 @@ def test_a_rule_that_was_edited_since_is_explained_as_it_was() -> None:
     ]
     assert as_json(before)["edited_since"][0]["fields"] == ["threshold"]
     assert (then.rule.threshold, then.events[0].state) == (20_000, Status.RESOLVED)
+
+
+def changed(one: AlertRule, at: float, by: str = "ops", **fields: Any) -> None:
+    """As if the rule had been edited at a moment."""
+    for name, value in fields.items():
+        setattr(one, name, value)
+    one.save()
+    last = AuditEntry.objects.filter(kind="rule").latest("id")
+    AuditEntry.objects.filter(pk=last.pk).update(at=datetime.fromtimestamp(at, UTC), actor=by)
+
+
+def waited(count: int) -> None:
+    """Slow minutes that are complete, and judged by nobody yet, as if what was made had been made long before."""
+    send(*(event for offset in range(count) for event in answered(SLOW, offset=offset)))
+    roll_up(end_of(count - 1))
+    AuditEntry.objects.filter(action="created").update(at=to_datetime(MINUTE - 60))
+
+
+class TestOfARuleThatIsEditedWhileMinutesWaitToBeJudged:
+    def test_they_are_explained_by_the_rule_that_judged_them(self) -> None:
+        one = rule(threshold=5_000)
+        waited(4)
+        changed(one, end_of(2) + 20, threshold=20_000)
+        evaluate(end_of(3))
+        judged_at(end_of(3) + 1)
+        for offset in range(4):
+            found = agrees(one, "acme", MINUTE + offset)
+            assert (found.rule.threshold, found.events) == (20_000, []), offset
+        waiting = explain(one, "acme", MINUTE + 1)
+        (said,) = waiting.remarks
+        assert said == (
+            "The minute was judged at 2026-01-05T00:04:07Z by the rule as it had been edited by then, "
+            "at 2026-01-05T00:03:26Z by ops."
+        )
+        assert text(waiting, "Judged") == "at 2026-01-05T00:04:07Z, 127 s after the minute had ended"
+        assert as_json(waiting)["judged_at"] == "2026-01-05T00:04:07Z"
+        changed(one, end_of(5), threshold=1, by="somebody else")
+        assert explain(one, "acme", MINUTE + 1).rule.threshold == 20_000
+
+    def test_an_edit_in_the_seconds_before_the_judging_counts_and_one_after_it_does_not(self) -> None:
+        one = rule(threshold=5_000)
+        play(course("S"), until=1)
+        send(*answered(SLOW, offset=1))
+        roll_up(end_of(1))
+        changed(one, end_of(1) + 9, threshold=20_000)
+        evaluate(end_of(1) + 10)
+        judged_at(end_of(1) + 10)
+        changed(one, end_of(1) + 11, threshold=30_000)
+        then = explain(one, "acme", MINUTE + 1)
+        assert (then.rule.threshold, then.events[0].state, then.differences) == (20_000, Status.RESOLVED, [])
+        assert [edit.at for edit in then.edits] == [datetime.fromtimestamp(end_of(1) + 11, UTC)]
+        assert explain(one, "acme", MINUTE).rule.threshold == 5_000
+
+    def test_what_else_it_judges_is_measured_as_it_was(self) -> None:
+        one = rule(statistic="max", window_minutes=1)
+        waited(3)
+        changed(one, end_of(1) + 20, statistic="count", threshold=1.5, window_minutes=2)
+        evaluate(end_of(2))
+        judged_at(end_of(2))
+        found = agrees(one, "acme", MINUTE + 1)
+        assert (found.seen.value, found.events[0].state) == (2, Status.FIRING)
+        assert found.looked_at == [(MINUTE, MINUTE + 2)]
+
+    def test_channels_and_acknowledgements_are_of_that_moment_too(self) -> None:
+        one, log = rule(cooldown_minutes=1), channel()
+        play(course("S"), until=1)
+        send(*(event for offset in (1, 2, 3) for event in answered(SLOW, offset=offset)))
+        roll_up(end_of(3))
+        assert acknowledge([Alert.objects.get().pk], None, datetime.fromtimestamp(end_of(3) + 1, UTC))
+        evaluate(end_of(3) + 2)
+        judged_at(end_of(3) + 2)
+        assert agrees(one, "acme", MINUTE + 1).before.acknowledged
+        edited(log, 5, enabled=False)
+        assert agrees(one, "acme", MINUTE + 2).hold is None
+
+    def test_a_rule_that_was_made_after_a_minute_was_judged_did_not_judge_it(self) -> None:
+        first = rule("first")
+        play(course("SS"), until=2)
+        later = rule()
+        AuditEntry.objects.filter(object_id=later.pk).update(at=datetime.fromtimestamp(end_of(1) + 5, UTC))
+        play(course("..S"), until=3, start=2)
+        found = explain(later, "acme", MINUTE + 1)
+        assert found.remarks == [
+            "The rule was made at 2026-01-05T00:02:11Z, after this minute was judged: it did not judge it."
+        ]
+        assert found.conclusion == "Nobody was told: the rule was not made yet."
+        assert (found.events, found.differences) == ([], [])
+        assert agrees(later, "acme", MINUTE + 2).events[0].state is Status.FIRING
+        assert agrees(first, "acme", MINUTE).events[0].state is Status.FIRING
+
+
+class TestOfMinutesOfWhichNobodyNotedWhenTheyWereJudged:
+    def test_the_history_shows_by_which_edit_they_were_judged(self) -> None:
+        one = rule(threshold=20_000)
+        waited(3)
+        changed(one, end_of(2) + 5, threshold=5_000)
+        changed(one, end_of(2) + 8, threshold=30_000)
+        changed(one, end_of(2) + 9, threshold=6_000)
+        evaluate(end_of(2) + 10)
+        Judging.objects.all().delete()
+        fired = explain(one, "acme", MINUTE)
+        assert (fired.differences, fired.events[0].state) == ([], Status.FIRING)
+        (said,) = fired.remarks
+        assert said == (
+            "The minute was judged late, as the history shows, by the rule as it had been edited by then, "
+            "at 2026-01-05T00:03:15Z by ops."
+        )
+        assert as_json(fired)["judged_at"] is None
+
+    def test_what_no_edit_explains_is_a_difference_and_the_answer_says_what_is_not_known(self) -> None:
+        one = rule(threshold=20_000)
+        waited(1)
+        evaluate(end_of(0))
+        Judging.objects.all().delete()
+        changed(one, end_of(1), threshold=30_000)
+        AlertTransition.objects.create(
+            rule=one, rule_name="slow", tenant="acme", minute=to_datetime(MINUTE), state="firing", notified=True, reason="odd"
+        )
+        odd = explain(one, "acme", MINUTE)
+        assert len(odd.differences) == 1
+        assert odd.remarks[-1].startswith("When the minute was judged is not known")
+        assert text(odd, "Judged").startswith("when is not known")
 
 
 def test_what_the_history_has_otherwise_is_said_plainly() -> None:

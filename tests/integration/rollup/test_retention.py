@@ -15,7 +15,7 @@ from apps.monitoring.core.clock import to_datetime, to_minute
 from apps.monitoring.core.resolution import Resolution
 from apps.monitoring.ingest.hotstore import HotStore
 from apps.monitoring.ingest.recorder import recorder
-from apps.monitoring.models import AlertRule, Compaction, EvaluationProgress, RetentionFloor, RollupBatch
+from apps.monitoring.models import AlertRule, Compaction, EvaluationProgress, Judging, RetentionFloor, RollupBatch
 from apps.monitoring.rollup import disk, floors, locks, partitions, periods, retention
 from apps.monitoring.rollup.floors import StaleError
 from apps.monitoring.rollup.retention import Retained
@@ -72,6 +72,15 @@ def test_minutes_that_are_too_old_are_dropped_and_their_hours_stay(settings: Any
     assert days_with_minutes() & {day(12), day(30)} == set()
     assert [counted(Resolution.HOUR, old) for old in (1, 9, 12, 30)] == [6] * 4
     assert value("interactions", "acme") == 12
+
+
+def test_when_minutes_were_judged_is_forgotten_with_them(settings: Any) -> None:
+    settings.MONITORING_RETENTION_MINUTE_DAYS = 10
+    filled(9, 30)
+    for old in (30, 9):
+        Judging.objects.create(start=to_datetime(ago(old)), until=to_datetime(ago(old) + 1))
+    retain()
+    assert [to_minute(one.start) for one in Judging.objects.all()] == [ago(9)]
 
 
 def test_hours_and_days_have_a_retention_of_their_own(settings: Any) -> None:
