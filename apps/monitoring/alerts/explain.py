@@ -112,7 +112,7 @@ def _explained(rule: AlertRule, found: Sequence[Version], judgings: Judgings, te
         history=lines,
         differences=_differences(told(judged, minute), lines),
         edits=[one.edit for one in found[1:] if not when.saw(one.since) and one.edit is not None],
-        remarks=list(_remarks(rule, found, course, minute, when)),
+        remarks=[*_remarks(rule, found, course, minute, when), *course.remarks(version, minute)],
     )
 
 

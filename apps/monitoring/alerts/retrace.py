@@ -7,23 +7,20 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from itertools import groupby
 from typing import Final
-from zoneinfo import ZoneInfoNotFoundError
 
-from apps.monitoring import models
 from apps.monitoring.alerts.backtest import earliest
 from apps.monitoring.alerts.hearing import Hearing
+from apps.monitoring.alerts.held import Asked, Held
 from apps.monitoring.alerts.judgings import Judgings, When
 from apps.monitoring.alerts.narrow import OfTenants
 from apps.monitoring.alerts.sweep import Sweep
 from apps.monitoring.alerts.versions import Version, at
-from apps.monitoring.core import mute
 from apps.monitoring.core.clock import to_datetime, to_minute
 from apps.monitoring.core.course import Course, Moment, Past, beginning
 from apps.monitoring.core.judging import NOTHING, Judged, Measured
 from apps.monitoring.core.lifecycle import State, Status
 from apps.monitoring.core.rules import Rule
-from apps.monitoring.core.silences import Quiet, Silence, hold
-from apps.monitoring.models import Alert, AlertRule, AlertTransition, MuteWindow
+from apps.monitoring.models import Alert, AlertRule, AlertTransition
 
 FARTHEST: Final = 2 * 24 * 60
 """Minutes that are judged anew at most; what was open longer begins as the history has it."""
@@ -51,8 +48,7 @@ class Retrace:
         for line in past:
             self.lines.setdefault(line.minute, []).append(line)
         self._late = _late(self.begun, minute)
-        self._silences = _silences(self.begun, minute)
-        self._mutes = [window.definition() for window in MuteWindow.objects.filter(enabled=True)]
+        self._held = Held(self.begun, minute)
         self._taken_on = _taken_on(rule, tenant, minute)
         self._hearing = Hearing()
 
@@ -82,9 +78,15 @@ class Retrace:
         """Why nobody may have been told in a minute: its age, or else silences and mute windows."""
         if minute in self._late:
             return self._late[minute]
-        quiets = [*(one.quiet(minute) for one in self._silences), *(_quiet(one, minute) for one in self._mutes)]
-        found = [quiet for quiet in quiets if quiet is not None]
-        return hold(found, version.rule.name, version.rule.severity)(self._tenant)
+        return self._held.back(self._asked(version, minute))
+
+    def remarks(self, version: Version, minute: int) -> Iterator[str]:
+        """What held back then, or would now, and was edited since."""
+        if minute not in self._late:
+            yield from self._held.remarks(self._asked(version, minute))
+
+    def _asked(self, version: Version, minute: int) -> Asked:
+        return Asked(minute, self._judgings.of(minute), self._tenant, version.rule)
 
     def heard(self, version: Version, minute: int) -> bool:
         """Whether a channel was there that would have taken a notification."""
@@ -140,19 +142,6 @@ def _late(start: int, minute: int) -> dict[int, str]:
         minute__gte=to_datetime(start), minute__lte=to_datetime(minute), reason__contains=_LATE
     )
     return {to_minute(moment): reason.partition(_HELD)[2] for moment, reason in lines.values_list("minute", "reason")}
-
-
-def _silences(start: int, minute: int) -> list[Silence]:
-    told_from, told_until = to_datetime(start + 1), to_datetime(minute + 1)
-    found = models.Silence.objects.filter(starts_at__lte=told_until, ends_at__gt=told_from).order_by("pk")
-    return [silence.definition() for silence in found]
-
-
-def _quiet(window: mute.MuteWindow, minute: int) -> Quiet | None:
-    try:
-        return window.quiet(minute)
-    except ZoneInfoNotFoundError:  # as in the evaluation it holds nothing back then
-        return None
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,14 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime
-from typing import Any, Final
+from datetime import datetime
+from typing import Any
 
+from apps.monitoring.alerts.formerly import ALWAYS
 from apps.monitoring.alerts.judgings import When
 from apps.monitoring.models import AlertRule, AuditEntry
-
-ALWAYS: Final = datetime.min.replace(tzinfo=UTC)
-"""Since when is what is as old as anything that is known."""
 
 
 @dataclass(frozen=True, slots=True)

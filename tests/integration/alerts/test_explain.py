@@ -5,7 +5,7 @@ from __future__ import annotations
 import io
 import json
 from collections.abc import Mapping, Sequence
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime, time, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +18,7 @@ from apps.monitoring.alerts.acknowledge import acknowledge
 from apps.monitoring.alerts.evaluate import evaluate
 from apps.monitoring.alerts.explain import explain
 from apps.monitoring.alerts.explanation import Explanation, as_json, steps
+from apps.monitoring.alerts.silences import expire
 from apps.monitoring.core.clock import isoformat, to_datetime, to_minute
 from apps.monitoring.core.lifecycle import Status
 from apps.monitoring.ingest.buffer import Event
@@ -28,6 +29,7 @@ from apps.monitoring.models import (
     AuditEntry,
     Channel,
     Judging,
+    MuteWindow,
     Notification,
     RetentionFloor,
     Silence,
@@ -327,6 +329,113 @@ class TestOfARuleThatIsEditedWhileMinutesWaitToBeJudged:
         assert (found.events, found.differences) == ([], [])
         assert agrees(later, "acme", MINUTE + 2).events[0].state is Status.FIRING
         assert agrees(first, "acme", MINUTE).events[0].state is Status.FIRING
+
+
+def window(name: str = "nights", **fields: Any) -> MuteWindow:
+    """In force from 23:59 to 00:04, so for the minutes 23:58 to 00:02."""
+    given = {"rules": ["slow"], "starts": time(23, 59), "ends": time(0, 4), "time_zone": "UTC", **fields}
+    one: MuteWindow = MuteWindow.objects.create(name=name, **given)
+    return one
+
+
+def entry_at(offset: int, seconds: float = 20) -> None:
+    """As if the last edit had been made so many seconds after the minute at an offset was judged, by ops."""
+    last = AuditEntry.objects.latest("id")
+    AuditEntry.objects.filter(pk=last.pk).update(at=datetime.fromtimestamp(end_of(offset) + seconds, UTC), actor="ops")
+
+
+class TestOfWhatHeldBackThen:
+    """Six slow minutes under a cooldown of two: a firing, and every other minute a reminder is due."""
+
+    def played(self, one: AlertRule, held: Sequence[str | None]) -> None:
+        for offset, reason in enumerate(held):
+            assert agrees(one, "acme", MINUTE + offset).hold == reason, offset
+
+    @pytest.fixture
+    def one(self) -> AlertRule:
+        channel()
+        return rule(cooldown_minutes=2)
+
+    def test_a_mute_window_that_was_deleted_since(self, one: AlertRule) -> None:
+        nights = window()
+        play(course("SSSSSS"), until=6)
+        nights.delete()
+        entry_at(5)
+        self.played(one, ["mute window nights"] * 3 + [None] * 3)
+        held = explain(one, "acme", MINUTE + 1)
+        assert held.remarks == ["Mute window nights was deleted since, at 2026-01-05T00:06:26Z by ops: it is taken as it was."]
+        assert "nothing is due (mute window nights)" in held.conclusion
+        assert explain(one, "acme", MINUTE + 5).remarks == []
+
+    def test_a_mute_window_that_was_made_since(self, one: AlertRule) -> None:
+        play(course("SSSSSS"), until=2)
+        window()
+        entry_at(1)
+        play(course("SSSSSS"), until=6, start=2)
+        self.played(one, [None, None, "mute window nights", None, None, None])
+        told = explain(one, "acme", MINUTE)
+        assert told.conclusion.startswith("It was told that it fires")
+        assert text(told, "Held back") == "nothing"
+        assert told.remarks == [
+            "Mute window nights was made at 2026-01-05T00:02:26Z by ops, after this minute was judged: it held nothing back."
+        ]
+
+    def test_a_mute_window_that_was_moved_and_switched_off(self, one: AlertRule) -> None:
+        nights = window()
+        play(course("SSSSSS"), until=1)
+        nights.starts, nights.ends = time(0, 3), time(0, 5)
+        nights.save()
+        entry_at(0)
+        play(course("SSSSSS"), until=3, start=1)
+        nights.enabled = False
+        nights.save()
+        entry_at(2)
+        play(course("SSSSSS"), until=6, start=3)
+        self.played(one, ["mute window nights", None, "mute window nights", None, None, None])
+        (said,) = explain(one, "acme", MINUTE).remarks
+        assert said == "Mute window nights was edited since, first at 2026-01-05T00:01:26Z by ops: it is taken as it was."
+
+    def test_a_silence_that_was_ended_early_and_one_that_means_somebody_else_now(self, one: AlertRule) -> None:
+        until = to_datetime(MINUTE + 7)
+        silence = Silence.objects.create(rules=["slow"], starts_at=to_datetime(MINUTE), ends_at=until, comment="a test")
+        play(course("SSSSSS"), until=2)
+        assert expire(silence, datetime.fromtimestamp(end_of(1) + 20, UTC))
+        entry_at(1)
+        play(course("SSSSSS"), until=4, start=2)
+        another = Silence.objects.create(tenants=["acme"], starts_at=to_datetime(MINUTE), ends_at=until, comment="a test")
+        entry_at(3)
+        play(course("SSSSSS"), until=6, start=4)
+        another.tenants = ["birch"]
+        another.save()
+        entry_at(5)
+        another.starts_at, another.ends_at = to_datetime(MINUTE + 1_440), to_datetime(MINUTE + 1_446)
+        another.save()
+        entry_at(6)
+        first, second = (f"silence {own.pk} until {isoformat(MINUTE + 7)}" for own in (silence, another))
+        self.played(one, [first, first, None, None, second, second])
+        (said,) = explain(one, "acme", MINUTE).remarks[:1]
+        assert said == f"Silence {silence.pk} was edited since, first at 2026-01-05T00:02:26Z by ops: it is taken as it was."
+        (said,) = explain(one, "acme", MINUTE + 5).remarks
+        assert said.startswith(f"Silence {another.pk} was edited since, first at 2026-01-05T00:06:26Z")
+
+    def test_minutes_that_waited_are_held_back_by_what_there_was_when_they_were_judged(self, one: AlertRule) -> None:
+        play(course("S"), until=1)
+        send(*(event for offset in (1, 2, 3) for event in answered(SLOW, offset=offset)))
+        roll_up(end_of(3))
+        nights = window()
+        entry_at(2)
+        evaluate(end_of(3))
+        judged_at(end_of(3))
+        nights.delete()
+        entry_at(4)
+        self.played(one, [None, "mute window nights", "mute window nights", None])
+
+    def test_while_nobody_noted_when_a_minute_was_judged_what_was_made_may_have_been_there(self, one: AlertRule) -> None:
+        window()
+        play(course("SSSSSS"), until=6)
+        AuditEntry.objects.filter(kind="mute window").update(at=datetime.fromtimestamp(end_of(5), UTC))
+        Judging.objects.all().delete()
+        self.played(one, ["mute window nights"] * 3 + [None] * 3)
 
 
 class TestOfMinutesOfWhichNobodyNotedWhenTheyWereJudged:
