@@ -9,7 +9,7 @@ from django.contrib import admin, messages
 from django.core.exceptions import PermissionDenied, ValidationError
 from django.db.models import Count, ManyToManyField, Q, QuerySet
 from django.forms import ModelMultipleChoiceField
-from django.http import HttpRequest, HttpResponse
+from django.http import HttpRequest, HttpResponse, HttpResponseBase
 from django.shortcuts import get_object_or_404
 from django.urls import URLPattern, path, reverse
 from django.views.decorators.http import require_POST
@@ -74,7 +74,7 @@ class AlertRuleAdmin(AuditedAdmin):
             *super().get_urls(),
         ]
 
-    def attempt(self, request: HttpRequest, pk: int | None = None) -> HttpResponse:
+    def attempt(self, request: HttpRequest, pk: int | None = None) -> HttpResponseBase:
         """What the rule in the form would have done; nothing is saved."""
         rule = None if pk is None else get_object_or_404(AlertRule, pk=pk)
         if not (self.has_add_permission(request) if rule is None else self.has_change_permission(request, rule)):

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Generator, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
 import numpy as np
 from django.db import OperationalError, connection, transaction
@@ -41,6 +41,11 @@ _LISTED: Final = 50
 
 _NO_VALUE: Final = "There is no value in this range: nothing was recorded, or never as many samples as it takes."
 REMEDY: Final = "choose one tenant or a shorter range, or take the command in manage.py, which has no such limit"
+
+
+Answer = TypeVar("Answer")
+Work = Generator[float | None, None, Answer]
+"""Yields how much of the reading and judging is done, from 0 to 1; None: what follows has no end that could be told."""
 
 
 class BusyError(QueryError):
@@ -86,20 +91,21 @@ def lately(rule: Rule, hours: int, now: datetime) -> Span:
     return span(rule, to_datetime(start), now)
 
 
-def backtest(rule: Rule, over: Span, tenant: str | None, deadline: Deadline) -> Tried:
+def backtest(rule: Rule, over: Span, tenant: str | None, deadline: Deadline) -> Work[Tried]:
     """Of one tenant, or of as many as there is time for: first those with the most alerts in the range. Raises SlowError."""
     timeline = Timeline(rule, end=over.end)
     tenants = _tenants(rule, over, tenant)
-    tried, nearest = 0, _Nearest(rule)
-    for some, frames in _portions(rule, over, tenants, deadline):
-        for frame in frames:
-            timeline.show(frame)
-            nearest.look(frame)
-        tried += len(some)
+    nearest = _Nearest(rule)
+
+    def take(frame: Frame) -> None:
+        timeline.show(frame)
+        nearest.look(frame)
+
+    tried = yield from _read(rule, over, tenants, deadline, take)
     return Tried(rule, over, timeline, tried, len(tenants), nearest.tenant)
 
 
-def threshold(rule: Rule, over: Span, tenant: str | None, per_week: float, deadline: Deadline) -> dict[str, Any]:
+def threshold(rule: Rule, over: Span, tenant: str | None, per_week: float, deadline: Deadline) -> Work[dict[str, Any]]:
     """A threshold for a wished number of alerts a week, as JSON.
 
     Trying thresholds on what was read in time has as much time again. Raises RangeError when one of both does not suffice,
@@ -107,12 +113,10 @@ def threshold(rule: Rule, over: Span, tenant: str | None, per_week: float, deadl
     """
     tenants = _tenants(rule, over, tenant)
     held: list[Frame] = []
-    read = 0
-    for some, frames in _portions(rule, over, tenants, deadline):
-        held += frames
-        read += len(some)
+    read = yield from _read(rule, over, tenants, deadline, held.append)
     if read < len(tenants):
         raise RangeError(f"there was time for {read:,} of {len(tenants):,} tenants: {REMEDY}")
+    yield None
     trying = deadline.again()
 
     def go_on() -> None:
@@ -173,25 +177,36 @@ def _tenants(rule: Rule, over: Span, tenant: str | None) -> list[str]:
     return sorted(names, key=lambda name: (-often.get(name, 0), name))
 
 
-def _portions(rule: Rule, over: Span, tenants: list[str], deadline: Deadline) -> Iterator[tuple[list[str], list[Frame]]]:
-    """Some tenants with all their frames and then others, while there is time.
+def _read(
+    rule: Rule, over: Span, tenants: list[str], deadline: Deadline, take: Callable[[Frame], None]
+) -> Generator[float, None, int]:
+    """Hand over all frames of some tenants and then those of others, while there is time; returns of how many tenants.
 
-    The statement that is under way when it ends is given up. Raises its error when nothing was read before.
+    The statement that is under way when the time is over is given up, and what was read of those tenants with it. Raises its
+    error when nothing was read before.
     """
-    source = Asked()
-    size = max(1, _CELLS // (over.minutes + rule.reach))
-    for first in range(0, len(tenants), size):
+    yield 0.0
+    source, size, read = Asked(), max(1, _CELLS // (over.minutes + rule.reach)), 0
+    portions = [tenants[first : first + size] for first in range(0, len(tenants), size)]
+    for number, some in enumerate(portions):
         if deadline.is_over:
-            return
-        some = tenants[first : first + size]
+            break
+        frames: list[Frame] = []
         try:
             with transaction.atomic():
-                frames = list(Sweep(rule, over.start, over.end, OfTenants(some, source)))
+                sweep = Sweep(rule, over.start, over.end, OfTenants(some, source))
+                for frame in sweep:
+                    frames.append(frame)
+                    yield (number + len(frames) / len(sweep) / 2) / len(portions)
         except OperationalError as error:
-            if first and deadline.ended(error):
-                return
+            if read and deadline.ended(error):
+                break
             raise
-        yield some, frames
+        for taken, frame in enumerate(frames, 1):
+            take(frame)
+            yield (number + (1 + taken / len(frames)) / 2) / len(portions)
+        read += len(some)
+    return read
 
 
 class _Nearest:

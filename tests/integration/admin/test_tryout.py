@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -10,11 +11,12 @@ from typing import Any
 
 import psycopg
 import pytest
+from asgiref.sync import async_to_sync
 from django.db import connection
-from django.test import Client
+from django.test import AsyncClient, Client
 
 from apps.monitoring.admin import tryout as panel
-from apps.monitoring.alerts import tryout
+from apps.monitoring.alerts import sweep, tryout
 from apps.monitoring.core.clock import isoformat, minute_of, to_datetime
 from apps.monitoring.core.frame import Frame
 from apps.monitoring.core.timeline import Timeline
@@ -57,6 +59,26 @@ def values(**more: Any) -> dict[str, Any]:
     return {**form(**{**given, **more}), "try_range": more.pop("try_range", "24h"), "try_tenant": more.pop("try_tenant", "")}
 
 
+def told(answer: Any) -> list[dict[str, Any]]:
+    """The lines of an answer that is streamed."""
+    assert answer.status_code == 200, answer.content
+    return [json.loads(line) for line in b"".join(answer.streaming_content).splitlines()]
+
+
+def body_of(answer: Any) -> dict[str, Any]:
+    """The answer itself, or what is wrong."""
+    return told(answer)[-1] if answer.streaming else answer.json()
+
+
+def finished(work: tryout.Work[Any]) -> Any:
+    """What comes of it."""
+    while True:
+        try:
+            next(work)
+        except StopIteration as end:
+            return end.value
+
+
 def written() -> list[int]:
     models = (AlertRule, Alert, AlertState, AlertTransition, Notification, AuditEntry)
     return [model.objects.count() for model in models]
@@ -64,7 +86,7 @@ def written() -> list[int]:
 
 def test_what_the_unsaved_rule_would_have_done_is_said_and_drawn_and_nothing_is_written(played: None, ops: Client) -> None:
     before = written()
-    body = ops.post(NEW, values(name="", recovery_threshold="3000")).json()
+    body = body_of(ops.post(NEW, values(name="", recovery_threshold="3000")))
     assert body["summary"] == "would have fired 3 times, 15 minutes, 1 flap"
     assert [(one["tenant"], one["fired"], one["firing_minutes"]) for one in body["worst"]] == [("acme", 2, 12), ("birch", 1, 3)]
     assert (body["tenants_tried"], body["tenants"], body["is_cut"], body["unit"]) == (3, 3, False, "ms")
@@ -84,20 +106,20 @@ def test_what_the_unsaved_rule_would_have_done_is_said_and_drawn_and_nothing_is_
 
 
 def test_one_tenant_is_drawn_by_itself_and_who_never_fires_is_drawn_too(played: None, ops: Client) -> None:
-    body = ops.post(NEW, values(try_tenant="birch")).json()
+    body = body_of(ops.post(NEW, values(try_tenant="birch")))
     assert (body["tenants"], body["fired"], body["chart"]["tenant"]) == (1, 1, "birch")
-    body = ops.post(NEW, values(threshold="10000")).json()
+    body = body_of(ops.post(NEW, values(threshold="10000")))
     assert (body["summary"], body["worst"], body["chart"]["tenant"]) == ("would not have fired", [], "acme")
-    body = ops.post(NEW, values(min_samples="99")).json()
+    body = body_of(ops.post(NEW, values(min_samples="99")))
     assert (body["summary"], body["chart"]) == ("would not have fired", None)
-    body = ops.post(NEW, values(scope="global")).json()
+    body = body_of(ops.post(NEW, values(scope="global")))
     assert (body["is_each"], body["chart"]["tenant"]) == (False, None)
 
 
 def test_a_saved_rule_is_tried_with_what_its_form_says_now_and_stays_as_it_is(played: None, ops: Client) -> None:
     rule = AlertRule(name="mine", metric="response_time", statistic="max", operator="gt", threshold=1e9)
     rule.save()
-    body = ops.post(f"{HOME}/alertrule/{rule.pk}/try/", values(name="mine")).json()
+    body = body_of(ops.post(f"{HOME}/alertrule/{rule.pk}/try/", values(name="mine")))
     assert body["fired"] == 3
     rule.refresh_from_db()
     assert (rule.threshold, rule.statistic) == (1e9, "max")
@@ -105,11 +127,11 @@ def test_a_saved_rule_is_tried_with_what_its_form_says_now_and_stays_as_it_is(pl
 
 def test_a_threshold_is_suggested_that_fires_as_often_as_wished(played: None, ops: Client) -> None:
     # An hour of data shows what comes about 168 times a week.
-    body = ops.post(NEW, values(try_per_week="200")).json()
+    body = body_of(ops.post(NEW, values(try_per_week="200")))
     assert (body["threshold"], body["fired"]) == (9000, 0) or body["threshold"] < 9_000
-    again = ops.post(NEW, values(threshold=str(body["threshold"]))).json()
+    again = body_of(ops.post(NEW, values(threshold=str(body["threshold"]))))
     assert again["fired"] == body["fired"]
-    assert "too few" in ops.post(NEW, values(try_per_week="200", min_samples="9")).json()["reason"]
+    assert "too few" in body_of(ops.post(NEW, values(try_per_week="200", min_samples="9")))["reason"]
 
 
 WRONG = {
@@ -133,7 +155,7 @@ def test_what_is_wrong_is_said_by_field(ops: Client) -> None:
 
 
 def test_a_range_without_minutes_and_a_tenant_that_is_none_are_told_of(ops: Client) -> None:
-    assert "no minute is rolled up yet" in ops.post(NEW, values()).json()["error"]
+    assert "no minute is rolled up yet" in body_of(ops.post(NEW, values()))["error"]
     roll_up(NOW * 60.0)
     answer = ops.post(NEW, values(try_tenant="nobody"))
     assert (answer.status_code, answer.json()["error"]) == (400, "nothing was ever recorded for tenant 'nobody'.")
@@ -141,7 +163,7 @@ def test_a_range_without_minutes_and_a_tenant_that_is_none_are_told_of(ops: Clie
 
 def test_it_begins_where_minutes_are_kept(played: None, ops: Client) -> None:
     RetentionFloor.objects.create(resolution=1, ts=to_datetime(START + 25), moved_at=datetime.now(UTC))
-    assert ops.post(NEW, values(window_minutes="3")).json()["from"] == isoformat(START + 27)
+    assert body_of(ops.post(NEW, values(window_minutes="3")))["from"] == isoformat(START + 27)
 
 
 def test_only_who_may_save_a_rule_may_try_one_and_only_with_the_token_of_the_form(played: None, ops: Client) -> None:
@@ -196,15 +218,15 @@ def test_the_time_that_one_trial_takes_is_bounded_and_what_was_left_out_is_said(
     monkeypatch.setattr(tryout, "Sweep", Timed)
     monkeypatch.setattr(tryout, "_CELLS", 1)
     deadline = Deadline(2.0, clock)
-    found = tryout.as_json(tryout.backtest(rule, over, None, deadline), None, deadline)
+    found = tryout.as_json(finished(tryout.backtest(rule, over, None, deadline)), None, deadline)
     assert (found["tenants_tried"], found["tenants"], found["is_cut"]) == (2, 3, True)
     # First who has had alerts, then by name.
     assert [one["tenant"] for one in found["worst"]] == ["acme"]
     with pytest.raises(tryout.RangeError, match="there was time for 1 of 3 tenants: choose one tenant or a shorter range"):
-        tryout.threshold(rule, over, None, 200, Deadline(1.0, clock))
+        finished(tryout.threshold(rule, over, None, 200, Deadline(1.0, clock)))
     monkeypatch.setattr(tryout.Deadline, "again", lambda own: Deadline(0, own._clock))
     with pytest.raises(tryout.RangeError, match="there was no time to try thresholds on 3 tenants: choose one tenant"):
-        tryout.threshold(rule, over, None, 200_000, Deadline(9.0, clock))
+        finished(tryout.threshold(rule, over, None, 200_000, Deadline(9.0, clock)))
 
 
 @contextmanager
@@ -227,14 +249,16 @@ def test_a_database_that_is_slow_is_not_waited_for_any_longer_than_a_trial_has(
     with locked(table):
         began = time.monotonic()
         answer = ops.post(NEW, {**values(), **asked})
+        said = body_of(answer)["error"]
         assert 0.5 < time.monotonic() - began < 3
-    assert answer.status_code == 503
-    assert answer.json()["error"] == (
+    # What comes before the first minute is read has a status of its own.
+    assert answer.status_code == (200 if answer.streaming else 503)
+    assert said == (
         "the database took longer than 0.5 s: choose one tenant or a shorter range, or take the command in manage.py, which has no "
         "such limit."
     )
     monkeypatch.undo()
-    assert ops.post(NEW, {**values(), **asked}).status_code == 200
+    assert body_of(ops.post(NEW, {**values(), **asked}))["unit"] == "ms"
 
 
 @contextmanager
@@ -255,11 +279,13 @@ def test_what_was_read_before_the_database_got_slow_is_judged(played: None, monk
     rule, deadline = RULE.definition(), Deadline(2.0)
     with tryout.quietly(deadline):
         over = tryout.lately(rule, 24, datetime.now(UTC))
-        portions = tryout._portions(rule, over, ["acme", "birch"], deadline)
-        assert next(portions)[0] == ["acme"]
+        taken: list[Frame] = []
+        reading = tryout._read(rule, over, ["acme", "birch"], deadline, taken.append)
+        assert [next(reading) for _ in range(3)] == [0.0, 0.25, 0.5]
         with slowed("monitoring_metricsnapshot"):
-            assert list(portions) == []
+            assert finished(reading) == 1
         assert deadline.is_over
+        assert [list(frame.tenants) for frame in taken] == [["acme"]]
         # The transaction goes on: the line of who was read can still be drawn.
         found = tryout.Tried(rule, over, Timeline(rule, over.end), 1, 2, "acme")
         assert tryout.as_json(found, None, deadline)["chart"]["tenant"] == "acme"
@@ -270,6 +296,61 @@ def test_what_was_read_before_the_database_got_slow_is_judged(played: None, monk
         assert (said["chart"], said["undrawn"][:28]) == (None, "There was no time left to dr")
 
 
+class TestHowFarItIs:
+    def test_the_share_of_what_is_done_grows_from_nothing_to_all(self, played: None, ops: Client, monkeypatch: Any) -> None:
+        monkeypatch.setattr(tryout, "_CELLS", 1)
+        *lines, body = told(ops.post(NEW, values()))
+        shares = [line["share"] for line in lines]
+        assert (shares[0], shares[-1], shares) == (0, 1, sorted(shares))
+        assert len(shares) == 1 + 3 * 2
+        assert body["summary"].startswith("would have fired 3 times")
+
+    def test_one_tenant_and_all_together_are_told_of_day_by_day(self, played: None, ops: Client, monkeypatch: Any) -> None:
+        monkeypatch.setattr(sweep, "_STEP", 10)
+        for asked in ({"try_tenant": "acme"}, {"scope": "global"}):
+            *lines, _ = told(ops.post(NEW, {**values(), **asked}))
+            assert len(lines) == 1 + 2 * 6, asked
+
+    def test_thresholds_that_are_tried_have_no_end_that_could_be_told(self, played: None, ops: Client) -> None:
+        lines = told(ops.post(NEW, values(try_per_week="200")))
+        assert [line["share"] for line in lines[-3:-1]] == [1, None]
+        assert "computed_from" in lines[-1]
+
+    def test_what_nobody_could_see_is_not_told(self, played: None, ops: Client, monkeypatch: Any) -> None:
+        monkeypatch.setattr(tryout, "_CELLS", 1)
+        monkeypatch.setattr(panel, "_VISIBLE", 0.4)
+        shares = [line["share"] for line in told(ops.post(NEW, values()))[:-1]]
+        assert shares == [0, pytest.approx(1 / 2), pytest.approx(1)]
+
+    def test_no_proxy_keeps_it_back(self, played: None, ops: Client) -> None:
+        answer = ops.post(NEW, values())
+        answer.close()
+        assert (answer["Content-Type"], answer["X-Accel-Buffering"]) == ("application/x-ndjson", "no")
+
+    @pytest.mark.parametrize("lines", [0, 1])
+    def test_who_goes_away_ends_the_trial(self, played: None, ops: Client, lines: int) -> None:
+        answer = ops.post(NEW, values())
+        if lines:
+            assert json.loads(next(iter(answer.streaming_content))) == {"share": 0}
+        assert connection.in_atomic_block
+        answer.close()
+        assert not connection.in_atomic_block
+        assert body_of(ops.post(NEW, values()))["fired"] == 3
+
+    def test_a_server_that_does_not_wait_tells_it_too(self, played: None, ops: Client, monkeypatch: Any) -> None:
+        monkeypatch.setattr(tryout, "_CELLS", 1)
+        asked = AsyncClient()
+        asked.cookies = ops.cookies
+
+        async def ask() -> list[dict[str, Any]]:
+            answer: Any = await asked.post(NEW, values())
+            return [json.loads(line) async for line in answer.streaming_content]
+
+        lines = async_to_sync(ask)()
+        assert [line["share"] for line in lines[:-1]][::6] == [0, 1]
+        assert lines[-1]["fired"] == 3
+
+
 def test_one_rule_is_tried_at_a_time(played: None, ops: Client) -> None:
     address = connection.get_connection_params()
     known = {name: address[name] for name in ("host", "port", "user", "password", "dbname") if name in address}
@@ -277,7 +358,7 @@ def test_one_rule_is_tried_at_a_time(played: None, ops: Client) -> None:
         other.execute("SELECT pg_advisory_xact_lock(%s, 0)", [tryout._LOCK])
         answer = ops.post(NEW, values())
         assert (answer.status_code, "another rule is being tried" in answer.json()["error"]) == (503, True)
-    assert ops.post(NEW, values()).status_code == 200
+    assert body_of(ops.post(NEW, values()))["fired"] == 3
 
 
 def test_the_panel_is_on_the_form_of_whoever_may_save_it(ops: Client) -> None:

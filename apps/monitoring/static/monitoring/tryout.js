@@ -219,6 +219,44 @@ function forget() {
   for (const row of document.querySelectorAll(".try-errors")) row.classList.remove("errors", "try-errors");
 }
 
+// How far it is: a bar that fills while minutes are read and judged, and only moves while thresholds are tried.
+const bar = piece("progress");
+const done = piece("span", "", "done");
+const busy = piece("label", "", "busy");
+busy.append(done, bar);
+
+function show(share) {
+  if (share === null) bar.removeAttribute("value");
+  else bar.value = share;
+  done.textContent = share === null ? "Trying thresholds …" : `Judging stored minutes: ${Math.floor(share * 100)} %`;
+  if (!busy.isConnected) found.before(busy);
+}
+
+// The lines of an answer as they come, each of them JSON.
+async function* lines(answer) {
+  const reader = answer.body.pipeThrough(new TextDecoderStream()).getReader();
+  let rest = "";
+  for (;;) {
+    const { value, done: ended } = await reader.read();
+    if (ended) return;
+    const whole = (rest + value).split("\n");
+    rest = whole.pop();
+    for (const line of whole) yield JSON.parse(line);
+  }
+}
+
+// The last line is the answer; the ones before say how much is done.
+async function told(answer) {
+  const type = answer.headers.get("Content-Type") || "";
+  if (type.startsWith("application/json")) return answer.json();
+  if (!type.startsWith("application/x-ndjson")) return {};
+  for await (const line of lines(answer)) {
+    if (!("share" in line)) return line;
+    show(line.share);
+  }
+  return { error: "The server broke off." };
+}
+
 let asking = null;
 
 async function ask(more, tenant) {
@@ -231,18 +269,19 @@ async function ask(more, tenant) {
   for (const [name, value] of Object.entries(given)) form.append(name, value);
   for (const button of buttons) button.disabled = true;
   panel.setAttribute("aria-busy", "true");
-  found.prepend(piece("p", "Judging stored minutes, a few seconds at most …", "help busy"));
+  show(0);
   try {
-    const answer = await fetch(panel.dataset.url, { method: "POST", body: form, signal: mine.signal, headers: { Accept: "application/json" } });
-    const body = answer.headers.get("Content-Type")?.startsWith("application/json") ? await answer.json() : {};
+    const answer = await fetch(panel.dataset.url, { method: "POST", body: form, signal: mine.signal, headers: { Accept: "application/x-ndjson, application/json" } });
+    const body = await told(answer);
     if (body.errors) complain(body.errors);
-    else if (!answer.ok) found.replaceChildren(piece("p", body.error || "The server refused: load the page again, you may be signed out.", "errornote"));
+    else if (body.error || !answer.ok) found.replaceChildren(piece("p", body.error || "The server refused: load the page again, you may be signed out.", "errornote"));
     else if ("computed_from" in body) showSuggestion(body);
     else showBacktest(body);
   } catch {
     if (!mine.signal.aborted) found.replaceChildren(piece("p", "The server does not answer.", "errornote"));
   }
   if (asking === mine) {
+    busy.remove();
     for (const button of buttons) button.disabled = false;
     panel.removeAttribute("aria-busy");
   }
