@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from collections import Counter
 from typing import Any
 
 import pytest
@@ -77,6 +78,32 @@ def test_label_values_of_all_tenants_together_have_a_cap_of_their_own(store: Hot
     models = {name: times for name, times in fields(everything(store), GLOBAL).items() if name.startswith("m\x1f")}
     assert models["m\x1fother:n"] == 15
     assert len(models) == 11
+
+
+def test_what_is_over_the_cap_of_all_tenants_together_counts_under_other_each_time_and_no_tenant_loses_it(
+    store: HotStore,
+) -> None:
+    writer = Writer(store)
+    writer.flusher._global_caps.cap = 1
+    tenants = [f"tenant-{number}" for number in range(25)]
+    for _ in range(2):  # those over the cap are told of again
+        assert writer.send(*[interaction(n, tenants[n], model_used=f"model-{n}", estimated_cost=0.5) for n in range(25)])
+    held = everything(store)
+    own = sum((fields(held, tenant) for tenant in tenants), start=fields([], ""))
+    together = fields(held, GLOBAL)
+    assert of(own, "o") == {}
+    for code in ("m", "c"):
+        assert sum(of(own, code).values()) == sum(of(together, code).values())
+        kept = {name.partition(":")[0] for name in of(together, code)}
+        assert (len(kept), f"{code}\x1fother" in kept) == (11, True)
+    # Fifteen models, twice: as one that is used, and as what it costs.
+    assert of(together, "o") == {"o\x1fmodel_usage:n": 30, "o\x1fcost:n": 30}
+    assert together["i:n"] == 50
+
+
+def of(found: Counter[str], code: str) -> dict[str, int]:
+    """The series of a metric that has a label."""
+    return {name: value for name, value in found.items() if name.startswith(f"{code}\x1f")}
 
 
 def test_a_large_flush_goes_in_several_calls(store: HotStore) -> None:

@@ -147,6 +147,49 @@ def test_long_texts_fill_the_queue_and_the_caller_merges_its_own(store: HotStore
     assert fields(everything(store), "acme")["i:n"] == 500
 
 
+class Nameless(type):
+    """A class of which nobody can ask the name."""
+
+    @property
+    def __name__(cls) -> str:
+        raise ZeroDivisionError
+
+
+class OddError(Exception, metaclass=Nameless): ...
+
+
+def test_what_cannot_be_handed_over_is_counted_as_lost_and_costs_neither_the_caller_nor_another_event(store: HotStore) -> None:
+    monitor = get_agent_monitor("acme")
+    for _ in range(3):
+        monitor.log_and_record_error("crm", OddError())
+        monitor.log_and_record_error("crm", ValueError())
+    assert recorder.flush_now(10)
+    assert fields(everything(store), "")["me\x1fevents_lost:n"] == 3
+    assert fields(everything(store), "acme")["e\x1fcrm:n"] == 3
+
+
+def test_a_helper_that_cannot_hand_over_counts_it_as_lost_and_goes_on(store: HotStore) -> None:
+    class Broken(AgentMonitor):
+        def log_and_record_llm_call(self, **_: Any) -> None:
+            raise ZeroDivisionError
+
+    with Broken("acme").llm_call(provider="openai", model="gpt-4o"):
+        pass
+    assert recorder.flush_now(10)
+    assert fields(everything(store), "")["me\x1fevents_lost:n"] == 1
+
+
+def test_without_a_place_to_send_to_no_call_raises_and_later_ones_count(store: HotStore, settings: Any) -> None:
+    monitor, address = get_agent_monitor("acme"), settings.REDIS_URL
+    settings.REDIS_URL = ""
+    monitor.log_and_record_interaction(conversation_id="c", agent_response="yes")
+    monitor.lost()
+    settings.REDIS_URL = address
+    monitor.log_and_record_interaction(conversation_id="c", agent_response="yes")
+    assert recorder.flush_now(10)
+    assert interactions(store, "acme") == 1
+
+
 def test_an_exception_that_waits_holds_none_of_its_frames(store: HotStore) -> None:
     class Held:
         pass
