@@ -64,7 +64,7 @@ class Flusher:
         self._global_caps = LabelCaps(buffer.caps.cap)
         self._renamed: dict[str, str] = {}
         self.counters: Counter[str] = Counter()
-        self._told: Counter[str] = Counter()
+        self._told = _of_the_log()  # what was lost before is not this one's to tell
 
     def flush(self) -> bool:
         """Send everything; True when the hot store has confirmed all of it. Never raises."""
@@ -97,8 +97,7 @@ class Flusher:
 
     def _collect_own(self) -> None:
         """What befell the monitoring in this process is a metric of its own, of all tenants together."""
-        now = self.counters + Counter({name: n for name, n in logs.counters().items() if name != "log_lines"})
-        news = now - self._told
+        news = self.counters + _of_the_log() - self._told
         if not news:
             return
         slot = Slot()
@@ -214,6 +213,11 @@ class Flusher:
         if self._away_since is not None:
             _log.warning("the hot store is back after %.0f s", time.monotonic() - self._away_since)
             self._away_since = None
+
+
+def _of_the_log() -> Counter[str]:
+    """What befell the log in this process."""
+    return Counter({name: times for name, times in logs.counters().items() if name != "log_lines"})
 
 
 assert all(":" not in code and "\x1f" not in code for code in BY_CODE)  # noqa: S101 - the field syntax depends on it
