@@ -18,6 +18,8 @@ from apps.monitoring.instrument.context_build import ContextBuild
 from apps.monitoring.instrument.knowledge_search import KnowledgeSearch
 from apps.monitoring.instrument.llm_call import LLMCall
 from apps.monitoring.logs.context import current as correlation
+from apps.monitoring.logs.plain import spelled
+from apps.monitoring.logs.redaction import MARGIN, MAX_SHORT
 
 _log = logging.getLogger(__name__)
 
@@ -28,6 +30,8 @@ UNKNOWN_TENANT: Final = "unknown"
 _CHANGING: Final = frozenset({dict, list})
 _NONE: Final = ()
 _UNSAID: Final[Any] = object()
+_OF_FAILURE: Final = ("operation", "type")
+_LONGEST_NAME: Final = MAX_SHORT + MARGIN
 
 
 class AgentMonitor:
@@ -90,7 +94,7 @@ class AgentMonitor:
                 handoff_triggered,
                 handoff_reason,
                 intent,
-                _own(errors),
+                None if errors is _NONE else _failures(errors),
             ]
         )
 
@@ -288,6 +292,30 @@ def get_agent_monitor(tenant_id: str) -> AgentMonitor:
     monitor = AgentMonitor(tenant_id)
     # Without a lock, which a fork could leave taken for ever in the child: setdefault is one step, the bound need not be exact.
     return _monitors.setdefault(tenant_id, monitor) if len(_monitors) < _MAX_MONITORS else monitor
+
+
+def _failures(errors: Any) -> Any:
+    """The errors of an interaction as they are now, without what an exception in them holds."""
+    if type(errors) is not list and type(errors) is not tuple:
+        return _own(errors)
+    if not errors:
+        return None
+    try:
+        return [_failure(error) for error in errors[: MAX_ITEMS + 1]]  # one more than is looked at, so that it is counted
+    except Exception:  # a foreign object may raise anything when it is looked at: it is refused where it is counted
+        return _own(errors)
+
+
+def _failure(error: Any) -> Any:
+    """What is counted and logged of an error; what stands beside it, such as the exception, does not wait with it."""
+    if type(error) is not dict:
+        return _said(error)
+    return {name: _said(value) for name in _OF_FAILURE if (value := error.get(name)) is not None}
+
+
+def _said(value: Any) -> Any:
+    """A text in the place of an exception."""
+    return spelled(value)[:_LONGEST_NAME] if issubclass(type(value), BaseException) else value
 
 
 def _own(value: Any) -> Any:

@@ -7,7 +7,7 @@ import random
 import threading
 import weakref
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
@@ -190,7 +190,17 @@ def test_without_a_place_to_send_to_no_call_raises_and_later_ones_count(store: H
     assert interactions(store, "acme") == 1
 
 
-def test_an_exception_that_waits_holds_none_of_its_frames(store: HotStore) -> None:
+HANDED_OVER: dict[str, Callable[[AgentMonitor, Exception], None]] = {
+    "error": lambda monitor, error: monitor.log_and_record_error("crm", error),
+    "interaction": lambda monitor, error: monitor.log_and_record_interaction(
+        conversation_id="c", agent_response="sorry", errors=[{"operation": "crm", "exception": error}, error]
+    ),
+    "llm_call": lambda monitor, error: monitor.log_and_record_llm_call(provider="openai", model="gpt-4o", error=error),
+}
+
+
+@pytest.mark.parametrize("way", HANDED_OVER)
+def test_an_exception_that_waits_holds_none_of_its_frames(store: HotStore, way: str) -> None:
     class Held:
         pass
 
@@ -200,7 +210,7 @@ def test_an_exception_that_waits_holds_none_of_its_frames(store: HotStore) -> No
         try:
             int("no number")
         except ValueError as error:
-            get_agent_monitor("acme").log_and_record_error("crm", error)
+            HANDED_OVER[way](get_agent_monitor("acme"), error)
         return alive
 
     with recorder.recorder()._draining:
