@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterable
+from contextlib import closing
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
@@ -58,11 +59,12 @@ def commit(shard: int, batch: Batch, chunks: Iterable[Chunk]) -> bool:
         resolution = retention.destination(batch.minute)
         if resolution is not None:
             partitions.ensure(resolution, to_datetime(batch.minute))
-        with transaction.atomic():
+        with closing(connection.copy()) as aside, transaction.atomic():
             floors.hold()
             if retention.destination(batch.minute) is not resolution:
                 continue  # the floor was moved in between
-            blocks = (Block(columns, _series_ids.of(columns)) for columns in (columns_of(c, _spellings) for c in chunks))
+            found = (columns_of(chunk, _spellings) for chunk in chunks)
+            blocks = (Block(columns, _series_ids.of(columns, aside)) for columns in found)
             written = refused = 0
             if resolution is None:
                 refused = sum(block.ids.size for block in blocks)

@@ -6,7 +6,7 @@ from collections.abc import Collection, Sequence
 from typing import Final
 
 import numpy as np
-from django.db import connection
+from django.db.backends.base.base import BaseDatabaseWrapper
 from django.db.backends.utils import CursorWrapper
 
 from apps.monitoring.core import series
@@ -34,8 +34,12 @@ class SeriesIds:
         """Of a tenant and a name together, ascending; `_ids` are the numbers of their series."""
         self._ids: Integers = np.empty(0, dtype=np.int64)
 
-    def of(self, columns: Columns) -> Integers:
-        """The number of each row's series; series that are not there yet are made."""
+    def of(self, columns: Columns, aside: BaseDatabaseWrapper) -> Integers:
+        """The number of each row's series; series that are not there yet are made.
+
+        ``aside`` is a connection beside the one that is in the middle of a batch: that must not keep another shard waiting
+        which has the same new series of all tenants together, nor take back a number that is remembered here.
+        """
         if columns.vocabulary is not self._vocabulary or self._keys.size > _MAX_REMEMBERED:
             self.forget()
             self._vocabulary = columns.vocabulary
@@ -49,7 +53,7 @@ class SeriesIds:
                 (columns.tenants[owner], *_identity(columns.vocabulary[name]))
                 for owner, name in zip(owners, names, strict=True)
             ]
-            self._remember(missing, np.array(_made(identities), dtype=np.int64))
+            self._remember(missing, np.array(_made(aside, identities), dtype=np.int64))
             found, _ = self._look_up(wanted)
         return found
 
@@ -68,26 +72,18 @@ class SeriesIds:
         self._keys, self._ids = np.insert(self._keys, places, keys), np.insert(self._ids, places, ids)
 
 
-def _made(identities: Sequence[Identity]) -> list[int]:
-    """The numbers of series, those that are new included.
-
-    On a connection of its own: the other one is in the middle of a batch, which must not keep another shard waiting that
-    has the same new series of all tenants together, nor take back a number that is remembered here.
-    """
-    aside = connection.copy()
-    try:
-        with aside.cursor() as cursor:
-            found = _find(cursor, identities)
-            missing = sorted(set(identities) - found.keys())
-            if missing:
-                cursor.execute(
-                    "INSERT INTO monitoring_series (tenant, metric, labels) "
-                    "SELECT * FROM unnest(%s::text[], %s::text[], %s::text[]) ON CONFLICT DO NOTHING",
-                    _as_columns(missing),
-                )
-                found |= _find(cursor, missing)
-    finally:
-        aside.close()
+def _made(aside: BaseDatabaseWrapper, identities: Sequence[Identity]) -> list[int]:
+    """The numbers of series, those that are new included."""
+    with aside.cursor() as cursor:
+        found = _find(cursor, identities)
+        missing = sorted(set(identities) - found.keys())
+        if missing:
+            cursor.execute(
+                "INSERT INTO monitoring_series (tenant, metric, labels) "
+                "SELECT * FROM unnest(%s::text[], %s::text[], %s::text[]) ON CONFLICT DO NOTHING",
+                _as_columns(missing),
+            )
+            found |= _find(cursor, missing)
     return list(map(found.__getitem__, identities))
 
 
