@@ -174,6 +174,8 @@ MONITOR_EVENTS: Final[Mapping[str, str]] = MappingProxyType(
         "log_writes_retried": "Log lines could not be written and were tried again.",
         "rows_older_than_retention": "A record was older than anything that is kept.",
         "compaction_mismatches": "A compacted row was not the sum of its parts and was made anew.",
+        "rows_without_series": "A row had no series, or one that could have been purged while it was there.",
+        "series_purged": "A series had no row any more and was deleted.",
         "delivery_tasks_refused": "The broker did not take the task of a delivery; the next sweep delivers.",
         "notifications_delivered": "A notification was delivered.",
         "notifications_retried": "A delivery failed and will be tried again.",
@@ -191,6 +193,7 @@ LOSSES: Final = frozenset(
         "log_lines_failed",
         "rows_older_than_retention",
         "compaction_mismatches",
+        "rows_without_series",
     }
 )
 """Those after which something is missing, or was wrong."""

@@ -132,6 +132,13 @@ def _look_at_storage(found: Status, now: datetime) -> None:
                 f"{len(overdue)} partitions should be gone, the oldest is {overdue[0].name}: "
                 "do a worker of the queue maintenance and the evaluation keep up?",
             )
+    series = disk.series()
+    storage["series"] = {
+        "bytes": series.bytes,
+        "about": series.number,
+        "purged": series.purged,
+        "purged_at": None if series.purged_at is None else series.purged_at.isoformat(),
+    }
     found.details["storage"] = {**storage, "tables": disk.tables()}
 
 

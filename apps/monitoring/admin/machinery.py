@@ -50,6 +50,6 @@ class RetentionFloorAdmin(ReadOnlyAdmin):
     list_display = ("resolution", "ts", "moved_at")
 
     def changelist_view(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> HttpResponse:
-        """The floors, with the size of every partition and every other table below them on the page."""
-        sizes = {"usage": disk.usage(timezone.now()), "tables": disk.tables()}
+        """The floors, with the size of every partition, of the series and of every other table below them on the page."""
+        sizes = {"usage": disk.usage(timezone.now()), "series": disk.series(), "tables": disk.tables()}
         return super().changelist_view(request, {**(extra_context or {}), **sizes})

@@ -5,7 +5,7 @@ from django.db.models.functions import Now
 
 
 class Migration(migrations.Migration):
-    dependencies = [("monitoring", "0013_tokens_that_write")]
+    dependencies = [("monitoring", "0014_series_are_purged")]
 
     operations = [
         migrations.CreateModel(

@@ -3,7 +3,7 @@
 from apps.monitoring.models.alert import Alert, AlertState, AlertTransition
 from apps.monitoring.models.audit import AuditEntry
 from apps.monitoring.models.channel import Channel
-from apps.monitoring.models.compaction import Compaction, RetentionFloor
+from apps.monitoring.models.compaction import Compaction, RetentionFloor, SeriesPurge
 from apps.monitoring.models.mute import MuteWindow
 from apps.monitoring.models.notification import Notification
 from apps.monitoring.models.progress import EvaluationProgress, Judging, RollupBatch, ShardProgress, TaskRun
@@ -29,6 +29,7 @@ __all__ = [
     "RetentionFloor",
     "RollupBatch",
     "Series",
+    "SeriesPurge",
     "ShardProgress",
     "Silence",
     "TaskRun",

@@ -47,3 +47,21 @@ class RetentionFloor(models.Model):
 
     def __str__(self) -> str:
         return f"{self.resolution} minutes from {self.ts:%Y-%m-%dT%H:%MZ}"
+
+
+class SeriesPurge(models.Model):
+    """How many series were purged because they had no row any more; one row, written with each lot of them."""
+
+    SINGLETON = 1
+
+    id = models.SmallIntegerField(primary_key=True, default=SINGLETON)
+    purged = models.BigIntegerField(help_text="Series, so far.")
+    before = models.DateField(help_text="The last of them had no row of this day or a later one.")
+    purged_at = models.DateTimeField()
+
+    class Meta:
+        verbose_name_plural = "series purge"
+        constraints = [models.CheckConstraint(condition=models.Q(id=1), name="monitoring_one_series_purge")]
+
+    def __str__(self) -> str:
+        return f"{self.purged} series without a row since {self.before}"

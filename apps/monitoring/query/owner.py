@@ -31,6 +31,10 @@ class Owner:
         """What each series did in each step, in one row with its bytes in one piece. See `rows.read`."""
         return self.packed(rows.read(list(self.names), self._with_data(), stretches, step))
 
+    def known(self, found: Sequence[Merged]) -> list[Merged]:
+        """The rows but those of purged series, which may be remembered from when their partition was about to be dropped."""
+        return [one for one in found if one.series in self.names]
+
     def packed(self, found: Sequence[Merged]) -> list[Merged]:
         """The rows, the bytes of each merged into one piece."""
         return [

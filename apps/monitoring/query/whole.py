@@ -36,7 +36,7 @@ def read(owner: Owner, pieces: Sequence[Piece]) -> Cells:
         lambda missing: _read_groups(owner, [groups[place] for place in missing]),
         _weight,
     )
-    merged = rows.together([row for own in found for row in own])
+    merged = rows.together([row for own in found for row in owner.known(own)])
     return {owner.names[one.series]: cell for one, cell in zip(merged, owner.cells(merged), strict=True)}
 
 
@@ -82,7 +82,7 @@ def _read_groups(owner: Owner, groups: Sequence[Group]) -> list[Read]:
     found: dict[int, Read] = dict(zip(tens, _read(owner, [groups[place] for place in tens], _TEN), strict=True))
     parts = _read_pieces(owner, [piece for place in others for piece in groups[place]])
     for place in others:
-        own = [row for piece in groups[place] for row in parts[piece]]
+        own = [row for piece in groups[place] for row in owner.known(parts[piece])]
         found[place] = owner.packed(rows.together(own))
     return [found[place] for place in range(len(groups))]
 

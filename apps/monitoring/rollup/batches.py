@@ -64,11 +64,11 @@ def commit(shard: int, batch: Batch, chunks: Iterable[Chunk]) -> bool:
             if retention.destination(batch.minute) is not resolution:
                 continue  # the floor was moved in between
             found = (columns_of(chunk, _spellings) for chunk in chunks)
-            blocks = (Block(columns, _series_ids.of(columns, aside)) for columns in found)
             written = refused = 0
             if resolution is None:
-                refused = sum(block.ids.size for block in blocks)
+                refused = sum(columns.names.size for columns in found)
             else:
+                blocks = (Block(columns, _series_ids.of(columns, batch.minute, aside)) for columns in found)
                 written = _write(shard, batch, blocks, resolution)
             RollupBatch.objects.create(
                 id=batch.id,

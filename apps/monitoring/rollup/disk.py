@@ -8,6 +8,7 @@ from datetime import datetime, timedelta
 from django.db import connection
 
 from apps.monitoring.core.resolution import Resolution
+from apps.monitoring.models import SeriesPurge
 from apps.monitoring.rollup import partitions, retention
 from apps.monitoring.rollup.partitions import Partition
 
@@ -33,9 +34,33 @@ class Usage:
         return [one for one in self.partitions if one.end < now - timedelta(days=self.kept_days + 3)]
 
 
+@dataclass(frozen=True, slots=True)
+class SeriesUse:
+    """What the names of the rows take, and how many were purged so far because they had no row any more."""
+
+    number: int | None
+    """About how many there are, by the statistics of Postgres; None before it has any."""
+    bytes: int
+    """With indexes and all."""
+    purged: int
+    purged_at: datetime | None
+
+
 def usage(now: datetime) -> list[Usage]:
     """Every resolution, finest first."""
     return [_usage(resolution, now) for resolution in Resolution]
+
+
+def series() -> SeriesUse:
+    """The series, which stay as long as a row of any resolution refers to them."""
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT nullif(reltuples, -1)::bigint, pg_total_relation_size(oid) FROM pg_class "
+            "WHERE oid = 'monitoring_series'::regclass"
+        )
+        number, size = cursor.fetchone()
+    purge = SeriesPurge.objects.first()
+    return SeriesUse(number, size, *((0, None) if purge is None else (purge.purged, purge.purged_at)))
 
 
 def tables() -> dict[str, int]:

@@ -1,4 +1,7 @@
-"""A compacted period is the merge of its finer rows: checked on a sample, counted and repaired where it is not."""
+"""What holds of the stored rows, checked on a sample, counted and repaired where it does not.
+
+A compacted period is the merge of its finer rows. Each row has its series, under a lease that reaches its day.
+"""
 
 from __future__ import annotations
 
@@ -7,11 +10,12 @@ from typing import Final
 
 from django.db import connection, transaction
 from django.db.models import F
+from django.db.models.functions import Greatest
 
 from apps.monitoring.core.clock import to_datetime, to_minute
 from apps.monitoring.core.resolution import Resolution
 from apps.monitoring.ingest.recorder import note
-from apps.monitoring.models import Compaction
+from apps.monitoring.models import Compaction, Series
 from apps.monitoring.rollup import compaction, floors, periods
 from apps.monitoring.rollup.periods import Period
 from apps.monitoring.rollup.rows import Row
@@ -19,16 +23,23 @@ from apps.monitoring.rollup.rows import Row
 _log = logging.getLogger(__name__)
 
 MISMATCHES: Final = "compaction_mismatches"
+_UNLEASED: Final = """
+SELECT m.series_id, s.id IS NOT NULL, count(*)
+FROM monitoring_metricsnapshot m LEFT JOIN monitoring_series s ON s.id = m.series_id
+WHERE m.resolution IN (%s, %s) AND m.part = %s AND m.ts >= %s AND m.ts < %s AND coalesce(s.leased_until < %s, true)
+GROUP BY 1, 2
+"""
 
 
 def check_sample(size: int) -> int:
-    """Check some compacted hours and days at random; returns how many were not what they should be."""
+    """Check some compacted hours and days at random, and the rows that they were made of; returns how many were wrong."""
     wrong = 0
     for resolution in (Resolution.HOUR, Resolution.DAY):
         kept = to_datetime(floors.read().get(resolution.finer, 0))
         compacted = Compaction.objects.filter(resolution=resolution, changes=F("compacted"), ts__gte=kept)
         for shard, start in compacted.order_by("?").values_list("shard", "ts")[:size]:
-            wrong += not check(Period(resolution, shard, to_minute(start)))
+            period = Period(resolution, shard, to_minute(start))
+            wrong += not (check(period) & check_series(period))
     return wrong
 
 
@@ -44,6 +55,26 @@ def check(period: Period) -> bool:
         floors.hold()
         if period.start >= floors.read().get(period.resolution.finer, 0):
             periods.touch(period)
+    return False
+
+
+def check_series(period: Period) -> bool:
+    """Whether each row of a period and of what it was made of has its series, leased for the day; when not, it is counted.
+
+    A lease that ends too early is renewed, or the series would be purged before the row is gone. Where there is no series
+    nothing can be repaired: nobody knows what the row was of.
+    """
+    start, end = to_datetime(period.start), to_datetime(period.end)
+    with connection.cursor() as cursor:
+        cursor.execute(_UNLEASED, [period.resolution, period.resolution.finer, period.shard, start, end, start.date()])
+        found = cursor.fetchall()
+    if not found:
+        return True
+    wrong = sum(rows for _, _, rows in found)
+    _log.error("%d rows of %s have no series, or one whose lease ends before them", wrong, period)
+    note("rows_without_series", wrong)
+    unleased = Series.objects.filter(id__in=[number for number, known, _ in found if known])
+    unleased.update(leased_until=Greatest("leased_until", start.date()))
     return False
 
 

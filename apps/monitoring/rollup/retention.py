@@ -17,7 +17,7 @@ from apps.monitoring.core.resolution import Resolution
 from apps.monitoring.core.rules import MAX_WINDOW
 from apps.monitoring.ingest.hotstore import HotStore
 from apps.monitoring.models import AlertRule, Compaction, EvaluationProgress, Judging, RollupBatch
-from apps.monitoring.rollup import floors, locks, partitions
+from apps.monitoring.rollup import floors, locks, partitions, purge
 from apps.monitoring.rollup.floors import StaleError
 
 _log = logging.getLogger(__name__)
@@ -37,6 +37,8 @@ class Retained:
     dropped: list[str] = field(default_factory=list)
     in_use: list[str] = field(default_factory=list)
     held_up: list[str] = field(default_factory=list)
+    series: int = 0
+    """Those that had no row any more."""
     proofs: int = 0
     busy: bool = False
 
@@ -67,9 +69,10 @@ def without_proof(moment: datetime) -> bool:
 
 
 def retain(now: datetime, store: HotStore) -> Retained:
-    """Move the floors, drop what lies below, forget proofs that nobody asks for. Safe to break off anywhere.
+    """Move the floors, drop what lies below, purge series without rows, forget proofs that nobody asks for.
 
-    Raises RedisError when the hot store cannot say which batches it still holds; the partitions are done by then.
+    Safe to break off anywhere. Raises RedisError when the hot store cannot say which batches it still holds; everything
+    else is done by then.
     """
     with locks.retention() as mine:
         if not mine:
@@ -80,6 +83,7 @@ def retain(now: datetime, store: HotStore) -> Retained:
             _drop_below(resolution, now, result)
         _forget_periods()
         _forget_judgings()
+        result.series = purge.purge()
         result.proofs = _retire_proofs(now, store)
         return result
 

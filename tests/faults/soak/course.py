@@ -22,6 +22,10 @@ _MISMATCHES = (
     "SELECT count(*) FROM monitoring_series s JOIN monitoring_metricsnapshot m ON m.series_id = s.id "
     "WHERE s.metric = 'monitor_events' AND s.labels LIKE '%compaction_mismatches%'"
 )
+_NAMELESS = (
+    "SELECT count(*) FROM monitoring_metricsnapshot m LEFT JOIN monitoring_series s ON s.id = m.series_id "
+    "WHERE coalesce(s.leased_until < (m.ts AT TIME ZONE 'UTC')::date, true)"
+)
 
 
 @dataclass
@@ -128,6 +132,8 @@ def _judge(site: Site, told: list[journal.Told], verdict: Verdict) -> None:
         verdict.wrong += [f"in {minutes} minutes: {line}" for line in ledger.differences(wanted, found)]
     if _one(site, _MISMATCHES):
         verdict.wrong.append("an hour or day was not the merge of what it was made of (compaction_mismatches)")
+    if nameless := _one(site, _NAMELESS):
+        verdict.wrong.append(f"{nameless} rows have no series, or one that could be purged")
     verdict.batches = _one(site, "SELECT count(*) FROM monitoring_rollupbatch")
     verdict.merged = verdict.batches - _one(
         site, "SELECT count(*) FROM (SELECT DISTINCT shard, minute FROM monitoring_rollupbatch) x"

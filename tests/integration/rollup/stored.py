@@ -88,3 +88,13 @@ def value(metric: str, tenant: str, minutes: Iterable[int] | None = None) -> int
         rows(), lambda row: True if row[:2] == (tenant, metric) and (minutes is None or row[3] in minutes) else None
     )
     return int(wanted[True]["count"]) if wanted else 0
+
+
+def nameless() -> int:
+    """The rows of any resolution that have no series, or one that could be purged while they are there."""
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT count(*) FROM monitoring_metricsnapshot m LEFT JOIN monitoring_series s ON s.id = m.series_id "
+            "WHERE coalesce(s.leased_until < (m.ts AT TIME ZONE 'UTC')::date, true)"
+        )
+        return int(cursor.fetchone()[0])

@@ -40,6 +40,7 @@ def retain(now: datetime = NOW) -> Retained:
     first = retention.retain(now, HotStore.from_conf())
     then = retention.retain(now + timedelta(minutes=11), HotStore.from_conf())
     then.dropped += first.dropped
+    then.series += first.series
     return then
 
 
