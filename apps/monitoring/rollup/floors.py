@@ -7,7 +7,7 @@ from datetime import datetime
 from typing import Final
 
 from django.db import connection, transaction
-from django.db.models import F
+from django.db.models import F, QuerySet
 
 from apps.monitoring.core.clock import to_datetime, to_minute
 from apps.monitoring.core.resolution import Resolution
@@ -67,12 +67,18 @@ def _alone() -> bool:
 def _move(resolution: Resolution, to: datetime, now: datetime) -> bool:
     if read().get(resolution, 0) >= to_minute(to):
         return False
-    stale = Compaction.objects.filter(changes__gt=F("compacted"), resolution__gt=resolution, ts__lt=to).order_by("ts").first()
+    stale = _stale(resolution, to).order_by("ts").first()
     if stale is not None:
         msg = f"{stale} is not compacted yet"
         raise StaleError(msg)
     RetentionFloor.objects.update_or_create(resolution=resolution, defaults={"ts": to, "moved_at": now})
     return True
+
+
+def _stale(resolution: Resolution, to: datetime) -> QuerySet[Compaction]:
+    """What still has to be compacted before rows of a resolution may go: coarser periods, and its own, which come into these."""
+    waiting = Compaction.objects.filter(changes__gt=F("compacted"), ts__lt=to)
+    return waiting.filter(resolution__gte=resolution) if resolution.coarser is not None else waiting.none()
 
 
 def settled(resolution: Resolution, before: datetime) -> datetime:

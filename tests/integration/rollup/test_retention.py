@@ -123,6 +123,18 @@ def test_an_hour_that_became_stale_again_holds_its_minutes(settings: Any) -> Non
     assert counted(Resolution.HOUR, 30) == 7
 
 
+def test_an_hour_that_is_not_made_yet_holds_the_hours_that_its_day_is_made_of(settings: Any) -> None:
+    settings.MONITORING_RETENTION_HOUR_DAYS = 10
+    filled(30)
+    send(interaction(100, "acme", ago(30) + 1))
+    roll_up(LATER)  # its minute is there, and neither the hour nor the day knows of it
+    with pytest.raises(StaleError):
+        floors.move(Resolution.HOUR, NOW - timedelta(days=10), NOW)
+    compact()
+    assert floors.move(Resolution.HOUR, NOW - timedelta(days=10), NOW)
+    assert counted(Resolution.DAY, 30) == 7
+
+
 def test_a_floor_never_moves_back(settings: Any) -> None:
     assert floors.move(Resolution.MINUTE, NOW, NOW)
     assert not floors.move(Resolution.MINUTE, NOW - timedelta(days=1), NOW)
