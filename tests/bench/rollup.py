@@ -38,11 +38,11 @@ _PIECE = 1 << 18
 def measure(sizes: Mapping[int, int] = SERIES) -> list[dict[str, Any]]:
     """One row a size: medians of several minutes.
 
-    A worker is what `make up` starts: `PROCESSES` of Celery's, each of which rolls up shards. ``process_s`` is one process
-    alone. Beside its own processes the hot store and Postgres work for a worker, and a part of this goes on at once, on
-    ``process_cores`` for a process. So on the same cores two workers can hardly be faster than one (``two_workers_ratio``).
-    What a second worker brings where it has a core to itself is the other figure, ``two_cores_ratio``: two workers, hot store
-    and Postgres on two cores, times one worker and the same servers on one.
+    ``process_s`` is one process alone. Beside it the hot store and Postgres work for it, and a part of this goes on at once,
+    on ``process_cores``. So a second one on the same two cores cannot bring much (``two_ratio``). What it brings where it has a
+    core to itself are the others: twice as much on two cores, hot store and Postgres included, times once on one core.
+    ``process_cores_ratio`` is of workers of one process each, ``worker_cores_ratio`` of workers as `make up` starts them,
+    with `PROCESSES` each: one of these on one core has them wait for each other.
 
     There are two bare COPYs of the same rows. ``copy`` is what somebody writes who has rows: psycopg spells each value.
     ``spelled`` sends bytes that were spelled beforehand, which nobody has whose rows are new: nothing can be faster.
@@ -59,8 +59,8 @@ def _measured(size: int, rounds: int, told: Callable[[], object]) -> dict[str, A
 
     store = HotStore.from_conf()
     names = (
-        "process", "cores", "worker", "two", "copy", "spelled", "copy_ratio", "two_copy", "two_spelled", "two_workers", "two_cores",
-        "hot", "stored",
+        "process", "cores", "two", "four", "copy", "spelled", "copy_ratio", "two_copy", "two_spelled", "two_ratio",
+        "process_cores", "worker_cores", "hot", "stored",
     )  # fmt: skip
     taken: dict[str, list[float]] = {name: [] for name in names}
     series = 0
@@ -71,7 +71,7 @@ def _measured(size: int, rounds: int, told: Callable[[], object]) -> dict[str, A
             roll_up(shard, now, store)
         return time.perf_counter() - began
 
-    with _processes(conf().shards, PROCESSES) as one, _processes(conf().shards, 2 * PROCESSES) as both:
+    with _processes(conf().shards, PROCESSES) as two_of_them, _processes(conf().shards, 2 * PROCESSES) as four_of_them:
         for turn in range(rounds + 1):
             now = (MINUTE + turn + 2) * 60.0
 
@@ -90,15 +90,15 @@ def _measured(size: int, rounds: int, told: Callable[[], object]) -> dict[str, A
             series = _rows()
             row_bytes = sum(_sizes().values()) / series
             copied, spelled = _bare_copies()
-            worker, two = fresh(one), fresh(both)
+            two, four = fresh(two_of_them), fresh(four_of_them)
             with _on(1):
-                slow = fresh(one)
+                process_slow, two_slow = fresh(alone), fresh(two_of_them)
             told()
             if turn == 0:
                 continue  # the first makes the series, the partition and the caches
             figures = (
-                process, busy / process, worker, two, copied, spelled, copied / process, copied / two, spelled / two,
-                worker / two, slow / two, hot / series, row_bytes,
+                process, busy / process, two, four, copied, spelled, copied / process, copied / two, spelled / two, process / two,
+                process_slow / two, two_slow / four, hot / series, row_bytes,
             )  # fmt: skip
             for name, figure in zip(taken, figures, strict=True):
                 taken[name].append(figure)
@@ -108,15 +108,16 @@ def _measured(size: int, rounds: int, told: Callable[[], object]) -> dict[str, A
         "process_s": round(middle["process"], 3),
         "series_per_s": round(series / middle["process"]),
         "process_cores": round(middle["cores"], 2),
-        "worker_s": round(middle["worker"], 3),
-        "two_workers_s": round(middle["two"], 3),
+        "two_s": round(middle["two"], 3),
+        "four_s": round(middle["four"], 3),
         "copy_s": round(middle["copy"], 3),
         "spelled_copy_s": round(middle["spelled"], 3),
         "copy_ratio": round(middle["copy_ratio"], 2),
         "two_copy_ratio": round(middle["two_copy"], 2),
         "two_spelled_copy_ratio": round(middle["two_spelled"], 2),
-        "two_workers_ratio": round(middle["two_workers"], 2),
-        "two_cores_ratio": round(middle["two_cores"], 2),
+        "two_ratio": round(middle["two_ratio"], 2),
+        "process_cores_ratio": round(middle["process_cores"], 2),
+        "worker_cores_ratio": round(middle["worker_cores"], 2),
         "hot_bytes_a_series": round(middle["hot"]),
         "row_bytes": round(middle["stored"]),
     }

@@ -76,7 +76,7 @@ def _move(resolution: Resolution, to: datetime, now: datetime) -> bool:
 
 
 def _stale(resolution: Resolution, to: datetime) -> QuerySet[Compaction]:
-    """What still has to be compacted before rows of a resolution may go: coarser periods, and its own, which come into these."""
+    """What has to be compacted before rows of a resolution may go: coarser periods, and its own, which come into these."""
     waiting = Compaction.objects.filter(changes__gt=F("compacted"), ts__lt=to)
     return waiting.filter(resolution__gte=resolution) if resolution.coarser is not None else waiting.none()
 
