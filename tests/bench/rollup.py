@@ -22,8 +22,6 @@ from tests.unit.ingest.made import flat
 
 SERIES = {1_000: 5, 10_000: 5, 100_000: 5, 1_000_000: 1}
 """About how many series, and how many minutes of them are measured."""
-PROCESSES = 2
-"""Of a worker."""
 PER_TENANT = 10
 """Interactions of a tenant in the minute."""
 MINUTE = int(time.time() // 60) - 60
@@ -38,11 +36,10 @@ _PIECE = 1 << 18
 def measure(sizes: Mapping[int, int] = SERIES) -> list[dict[str, Any]]:
     """One row a size: medians of several minutes.
 
-    ``process_s`` is one process alone. Beside it the hot store and Postgres work for it, and a part of this goes on at once,
-    on ``process_cores``. So a second one on the same two cores cannot bring much (``two_ratio``). What it brings where it has a
-    core to itself are the others: twice as much on two cores, hot store and Postgres included, times once on one core.
-    ``process_cores_ratio`` is of workers of one process each, ``worker_cores_ratio`` of workers as `make up` starts them,
-    with `PROCESSES` each: one of these on one core has them wait for each other.
+    Beside a worker's own process the hot store and Postgres work for it, and a part of this goes on at once, on
+    ``one_worker_cores``. So on the same cores two workers cannot be more than their number divided by that times as fast
+    as one (``two_workers_ratio``). What a second worker brings where it has a core to itself is the other figure,
+    ``two_cores_ratio``: two workers, hot store and Postgres on two cores, times one worker and the same servers on one.
 
     There are two bare COPYs of the same rows. ``copy`` is what somebody writes who has rows: psycopg spells each value.
     ``spelled`` sends bytes that were spelled beforehand, which nobody has whose rows are new: nothing can be faster.
@@ -59,65 +56,61 @@ def _measured(size: int, rounds: int, told: Callable[[], object]) -> dict[str, A
 
     store = HotStore.from_conf()
     names = (
-        "process", "cores", "two", "four", "copy", "spelled", "copy_ratio", "two_copy", "two_spelled", "two_ratio",
-        "process_cores", "worker_cores", "hot", "stored",
+        "roll_up", "copy", "spelled", "copy_ratio", "spelled_ratio", "cores", "two", "two_copy", "two_spelled", "two_cores", "hot",
+        "stored",
     )  # fmt: skip
     taken: dict[str, list[float]] = {name: [] for name in names}
     series = 0
 
-    def alone(now: float) -> float:
+    def one(now: float) -> float:
         began = time.perf_counter()
         for shard in range(store.shards):
             roll_up(shard, now, store)
         return time.perf_counter() - began
 
-    with _processes(conf().shards, PROCESSES) as two_of_them, _processes(conf().shards, 2 * PROCESSES) as four_of_them:
+    with _two_workers(conf().shards) as both:
         for turn in range(rounds + 1):
-            now = (MINUTE + turn + 2) * 60.0
-
-            def fresh(work: Callable[[float], float], minute: int = MINUTE + turn, now: float = now) -> float:
-                _empty()
-                fill(minute, size)
-                return work(now)
-
+            minute = MINUTE + turn
             _empty()
             before = _used(conf().redis_url)
-            fill(MINUTE + turn, size)
+            fill(minute, size)
             hot = _used(conf().redis_url) - before
             busy = _busy()
-            process = alone(now)
+            rolled = one((minute + 2) * 60.0)
             busy = _busy() - busy
             series = _rows()
             row_bytes = sum(_sizes().values()) / series
             copied, spelled = _bare_copies()
-            two, four = fresh(two_of_them), fresh(four_of_them)
-            with _on(1):
-                process_slow, two_slow = fresh(alone), fresh(two_of_them)
+            _empty()
+            fill(minute, size)
+            two = both((minute + 2) * 60.0)
             told()
             if turn == 0:
                 continue  # the first makes the series, the partition and the caches
+            _empty()
+            fill(minute, size)
+            with _on(1):
+                slow = one((minute + 2) * 60.0)
             figures = (
-                process, busy / process, two, four, copied, spelled, copied / process, copied / two, spelled / two, process / two,
-                process_slow / two, two_slow / four, hot / series, row_bytes,
+                rolled, copied, spelled, copied / rolled, spelled / rolled, busy / rolled, rolled / two, copied / two,
+                spelled / two, slow / two, hot / series, row_bytes,
             )  # fmt: skip
             for name, figure in zip(taken, figures, strict=True):
                 taken[name].append(figure)
     middle = {name: statistics.median(figures) for name, figures in taken.items()}
     return {
         "series": series,
-        "process_s": round(middle["process"], 3),
-        "series_per_s": round(series / middle["process"]),
-        "process_cores": round(middle["cores"], 2),
-        "two_s": round(middle["two"], 3),
-        "four_s": round(middle["four"], 3),
+        "roll_up_s": round(middle["roll_up"], 3),
+        "series_per_s": round(series / middle["roll_up"]),
         "copy_s": round(middle["copy"], 3),
-        "spelled_copy_s": round(middle["spelled"], 3),
         "copy_ratio": round(middle["copy_ratio"], 2),
+        "spelled_copy_s": round(middle["spelled"], 3),
+        "spelled_copy_ratio": round(middle["spelled_ratio"], 2),
+        "one_worker_cores": round(middle["cores"], 2),
+        "two_workers_ratio": round(middle["two"], 2),
         "two_copy_ratio": round(middle["two_copy"], 2),
         "two_spelled_copy_ratio": round(middle["two_spelled"], 2),
-        "two_ratio": round(middle["two_ratio"], 2),
-        "process_cores_ratio": round(middle["process_cores"], 2),
-        "worker_cores_ratio": round(middle["worker_cores"], 2),
+        "two_cores_ratio": round(middle["two_cores"], 2),
         "hot_bytes_a_series": round(middle["hot"]),
         "row_bytes": round(middle["stored"]),
     }
@@ -273,20 +266,20 @@ for line in sys.stdin:
 
 
 @contextmanager
-def _processes(shards: int, count: int) -> Iterator[Callable[[float], float]]:
-    """Processes that share the shards. What is yielded has all of them roll up at a moment, and says how long it took."""
+def _two_workers(shards: int) -> Iterator[Callable[[float], float]]:
+    """Two processes that share the shards. What is yielded has both roll up at a moment, and says how long it took."""
     environment = {**os.environ, "DJANGO_SETTINGS_MODULE": "config.settings"}
-    shares = [",".join(str(shard) for shard in range(first, shards, count)) for first in range(count)]
+    halves = [",".join(str(shard) for shard in range(first, shards, 2)) for first in (0, 1)]
     workers = [
         subprocess.Popen(
-            [sys.executable, "-c", _WORKER, share], stdin=subprocess.PIPE, stdout=subprocess.PIPE, env=environment, text=True
+            [sys.executable, "-c", _WORKER, half], stdin=subprocess.PIPE, stdout=subprocess.PIPE, env=environment, text=True
         )
-        for share in shares
+        for half in halves
     ]
     for worker in workers:
         _said(worker, "ready")
 
-    def together(now: float) -> float:
+    def both(now: float) -> float:
         began = time.perf_counter()
         for worker in workers:
             assert worker.stdin
@@ -297,7 +290,7 @@ def _processes(shards: int, count: int) -> Iterator[Callable[[float], float]]:
         return time.perf_counter() - began
 
     try:
-        yield together
+        yield both
     finally:
         for worker in workers:
             worker.communicate()

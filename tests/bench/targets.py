@@ -85,19 +85,14 @@ TARGETS: Mapping[str, tuple[Target, ...]] = {
         ),
     ),
     "rollup": (
-        Target("a minute of 100,000 series by one process, s", of("process_s", HUNDRED_THOUSAND), 5),
+        Target("a minute of 100,000 series by one worker, s", of("roll_up_s", HUNDRED_THOUSAND), 5),
         Target(
-            "its rows a second by two processes on two cores, to a bare COPY by psycopg",
+            "its rows a second by two workers on two cores, to a bare COPY by psycopg",
             of("two_copy_ratio", HUNDRED_THOUSAND),
             0.4,
             True,
         ),
-        Target(
-            "two workers as they are started, on two cores, to one on one",
-            of("worker_cores_ratio", HUNDRED_THOUSAND),
-            1.7,
-            True,
-        ),
+        Target("two workers on two cores, to one on one", of("two_cores_ratio", HUNDRED_THOUSAND), 1.7, True),
         Target("hot store, bytes a series and minute, at most", most("hot_bytes_a_series"), 100),
     ),
     "storage": (Target("a snapshot row with its index, bytes", of("bytes_a_row"), 120),),
