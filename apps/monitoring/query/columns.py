@@ -1,4 +1,4 @@
-"""Some metrics of many tenants over one stretch of time: one look at the table for all of them."""
+"""Some metrics of many tenants over one stretch of time: merged here from slices, or by Postgres when it is an hour or more."""
 
 from __future__ import annotations
 
@@ -67,7 +67,7 @@ class Columns:
 
 
 def read(metrics: Collection[str], tenant: str | None, labels: Mapping[str, str], start: int, end: int) -> Columns:
-    """The metrics in the minutes ``[start, end)``. Those of one metric fit together, whatever is written meanwhile.
+    """The metrics in the minutes ``[start, end)``, all of one moment: whatever is written meanwhile, they fit together.
 
     ``tenant`` None is each one, ``labels`` those that a series has to have, at least.
     """
