@@ -65,6 +65,9 @@ class Postgres:
                 "",
                 "-c",
                 "max_connections=200",
+                # Else nobody writes what a COPY logs until its commit, which waits for all of it.
+                "-c",
+                "wal_writer_delay=10ms",
                 *options,
             ],
             self.state / "postgres.log",

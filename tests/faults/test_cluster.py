@@ -20,7 +20,7 @@ from django.utils import timezone
 from redis.exceptions import TryAgainError
 
 from apps.monitoring.ingest import server
-from apps.monitoring.ingest.hotstore import HotStore, shard_of
+from apps.monitoring.ingest.hotstore import Batch, HotStore, shard_of
 from apps.monitoring.rollup import shards
 from apps.monitoring.status import status
 from config.embedded.valkey import Valkey
@@ -72,6 +72,11 @@ def held(store: HotStore) -> dict[tuple[int, str], Any]:
     }
 
 
+def read(store: HotStore, batch: Batch) -> dict[tuple[int, str], Any]:
+    """What a roll-up reads of a batch."""
+    return {(batch.minute, one.tenant): (one.fields, one.members) for one in store.read(SHARD, batch)}
+
+
 class TestASlotOnItsWay:
     @pytest.mark.parametrize("carried", ["nothing", "some", "everything"])
     def test_no_script_runs_and_whoever_reads_finds_all(self, empty: Cluster, carried: str) -> None:
@@ -91,12 +96,12 @@ class TestASlotOnItsWay:
         assert late.flusher.counters["flushes_failed_cluster"] == 1
         for script in (
             lambda: store.seal(SHARD, MINUTE + 2),
-            lambda: list(store.chunks(SHARD, sealed)),
             lambda: store.drop(SHARD, sealed),
         ):
             with pytest.raises(TryAgainError):
                 script()
         assert held(store) == wanted
+        assert read(store, sealed) == {key: one for key, one in wanted.items() if key[0] == MINUTE}
 
         while move.carry(10):
             pass
@@ -107,6 +112,26 @@ class TestASlotOnItsWay:
         assert interactions(store, "acme") == 31
         store.drop(SHARD, sealed)
         assert len(store.seal(SHARD, MINUTE + 3)) == 3
+
+    def test_what_moves_while_a_batch_is_read_is_read_once(self, empty: Cluster) -> None:
+        store = store_of(empty)
+        tenants = [name for name in map(str, range(6_000)) if shard_of(name, SHARDS) == SHARD]
+        assert Writer(store).send(*[interaction(n, tenant, MINUTE) for n, tenant in enumerate(tenants)])
+        (sealed,) = store.seal(SHARD, MINUTE + 1)
+        found = store.read(SHARD, sealed)
+        some = [next(found) for _ in range(200)]
+
+        slot = slot_of(empty, SHARD)
+        move = Move(empty, slot, elsewhere(empty, slot))
+        move.begin()
+        move.carry(1_000)
+        some += [next(found) for _ in range(500)]
+        while move.carry(1_000):
+            pass
+        move.end()
+        some += found
+        assert sorted(one.tenant for one in some) == sorted(["", *tenants])
+        assert all(one.fields["i:n"] == 1 for one in some if one.tenant)
 
     def test_the_other_shards_go_on(self, empty: Cluster) -> None:
         tenants = [f"tenant-{number}" for number in range(40)]

@@ -7,9 +7,12 @@ from __future__ import annotations
 
 # Looked up by the first connection. A fork in the middle of an import leaves its lock taken for ever in the child.
 import encodings.idna  # noqa: F401
+import logging
 import os
-from collections.abc import Iterator, Sequence
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
+from itertools import chain
 from typing import TYPE_CHECKING, Any, Final, NamedTuple, Protocol, cast
 from urllib.parse import SplitResult, urlsplit
 
@@ -22,10 +25,14 @@ from redis.retry import Retry
 if TYPE_CHECKING:
     from redis.client import Redis
 
+_log = logging.getLogger(__name__)
+
 CLUSTER_SCHEMES: Final = ("redis+cluster", "rediss+cluster")
 _PORT: Final = 6379
+_READ_AHEAD: Final = 2
 _OPTIONS: Final[dict[str, Any]] = {
     "decode_responses": True,
+    "protocol": 2,  # a hash comes as a list, not as a dict that is made only to be taken apart
     "socket_timeout": 5.0,
     "socket_connect_timeout": 2.0,
     "health_check_interval": 30,
@@ -40,6 +47,10 @@ class Call(NamedTuple):
     args: Sequence[str | int]
 
 
+Command = tuple[str, ...]
+Answers = list[list[str]]
+
+
 class Server(Protocol):
     """Every method raises `redis.RedisError` when a server does not answer."""
 
@@ -49,8 +60,14 @@ class Server(Protocol):
     def run_each(self, script: str, calls: Sequence[Call]) -> list[Any]:
         """The answers of several calls, which have nothing to do with each other; a failed one's is its exception."""
 
-    def read(self, commands: Sequence[tuple[str, ...]]) -> list[Any]:
+    def read(self, commands: Sequence[Command]) -> list[Any]:
         """The answers of commands of one key each, in as few round trips as there are servers."""
+
+    def read_on(self, groups: Iterable[Sequence[Command]]) -> Iterator[Answers]:
+        """The answers to each group of HGETALL and SMEMBERS, as lists: fields and values in turn, members.
+
+        All keys are of one shard. The server reads the next groups while the caller is at work on one.
+        """
 
     def ping(self) -> None:
         """Whether every server that may hold something answers."""
@@ -86,12 +103,16 @@ class Single:
             pipe.evalsha(sha, len(keys), *keys, *args)
         return pipe.execute(raise_on_error=False)
 
-    def read(self, commands: Sequence[tuple[str, ...]]) -> list[Any]:
+    def read(self, commands: Sequence[Command]) -> list[Any]:
         """One round trip."""
         pipe: Any = self._client.pipeline(transaction=False)
         for command in commands:
             pipe.execute_command(*command)
         return cast("list[Any]", pipe.execute())
+
+    def read_on(self, groups: Iterable[Sequence[Command]]) -> Iterator[Answers]:
+        """On one connection, or in one round trip after the other when it breaks."""
+        return _read_on(self._client.connection_pool, groups, self.read)
 
     def ping(self) -> None:
         """Of the one."""
@@ -130,13 +151,21 @@ class Cluster:
                     return answers + [error] * (len(calls) - len(answers))
         return answers
 
-    def read(self, commands: Sequence[tuple[str, ...]]) -> list[Any]:
+    def read(self, commands: Sequence[Command]) -> list[Any]:
         """One round trip to each server that has some of the keys, and more to those that a slot is leaving."""
         with self._client() as client:
             pipe = client.pipeline()
             for command in commands:
                 pipe.execute_command(*command)
             return cast("list[Any]", pipe.execute())
+
+    def read_on(self, groups: Iterable[Sequence[Command]]) -> Iterator[Answers]:
+        """On one connection to the server of the shard; as the library does it when the slot is elsewhere, or leaves it."""
+        waiting = iter(groups)
+        for group in waiting:
+            with self._client() as client:
+                pool = client.get_redis_connection(client.get_node_from_key(group[0][1])).connection_pool
+            yield from _read_on(pool, chain([group], waiting), self.read)
 
     def ping(self) -> None:
         """Of every primary."""
@@ -169,6 +198,55 @@ class Cluster:
                 raise
             msg = f"the cluster is moving the slot, or sends from server to server: {error}"
             raise TryAgainError(msg) from error
+
+
+def _read_on(
+    pool: Any, groups: Iterable[Sequence[Command]], read: Callable[[Sequence[Command]], list[Any]]
+) -> Iterator[Answers]:
+    """The answers to each group, ``_READ_AHEAD`` of which are asked for ahead, on a connection of the pool.
+
+    The library's pipelines take three times as long for each answer, and nothing can be done until the last has come.
+    When the connection breaks, or the server refuses, what has not been answered is asked for by ``read``.
+    """
+    waiting = iter(groups)
+    asked: deque[Sequence[Command]] = deque()
+    try:
+        connection = pool.get_connection()
+        try:
+            for group in waiting:
+                asked.append(group)
+                # A check of the connection's health would take the first answer for its own.
+                connection.send_packed_command([_packed(group)], check_health=False)
+                if len(asked) > _READ_AHEAD:
+                    answers = [connection.read_response() for _ in asked[0]]
+                    asked.popleft()
+                    yield answers
+            while asked:
+                answers = [connection.read_response() for _ in asked[0]]
+                asked.popleft()
+                yield answers
+        except BaseException:
+            connection.disconnect()  # it has answers that nobody has read
+            raise
+        finally:
+            pool.release(connection)
+    except redis.RedisError as error:
+        _log.info("the hot store is read in round trips: %s", error)
+        for group in chain(asked, waiting):
+            yield [_flat(answer) for answer in read(group)]
+
+
+def _packed(commands: Iterable[Command]) -> bytes:
+    """Commands as they are sent, which the library spells five times as slowly."""
+    words = ((command, [word.encode() for word in command]) for command in commands)
+    return b"".join(
+        b"*%d\r\n%b" % (len(command), b"".join(b"$%d\r\n%b\r\n" % (len(word), word) for word in spelled))
+        for command, spelled in words
+    )
+
+
+def _flat(answer: Any) -> list[str]:
+    return list(chain.from_iterable(answer.items())) if isinstance(answer, dict) else list(answer)
 
 
 def _connect(url: SplitResult) -> RedisCluster:

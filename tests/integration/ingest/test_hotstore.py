@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import time
+
 import pytest
 import redis
 
 from apps.monitoring.core.series import GLOBAL
 from apps.monitoring.ingest.hotstore import Batch, Held, HotStore, Record, shard_of
+from apps.monitoring.ingest.server import server
 from apps.monitoring.ingest.slot import Slot
 from tests.integration.ingest.hot import MINUTE
 
@@ -114,6 +117,56 @@ def test_many_tenants_are_read_in_pages_each_once(store: HotStore) -> None:
     store.apply("writer", {SHARD: (1, [record(f"tenant-{number}", MINUTE, number + 1) for number in range(1_203)])})
     held = [one for batch in store.backlog(SHARD) for one in store.read(SHARD, batch)]
     assert sorted(one.fields["i:n"] for one in held) == list(range(1, 1_204))
+
+
+TENANTS = 1_203
+
+
+def filled(store: HotStore) -> Batch:
+    """A sealed batch of many tenants, more than are asked for ahead."""
+    store.apply("writer", {SHARD: (1, [record(f"tenant-{number}", MINUTE, 1, None, 7) for number in range(TENANTS)])})
+    (batch,) = store.seal(SHARD, MINUTE + 1)
+    return batch
+
+
+def test_a_connection_that_breaks_while_a_batch_is_read_costs_no_tenant(store: HotStore, valkey: redis.Redis) -> None:
+    found = store.read(SHARD, filled(store))
+    held = [next(found) for _ in range(300)]
+    valkey.client_kill_filter(_type="normal", skipme=True)
+    held += found
+    assert len({one.tenant for one in held}) == len(held) == TENANTS
+    assert {(one.fields["i:n"], one.members["cv"]) for one in held} == {(1, frozenset({7}))}
+
+
+def test_who_stops_reading_leaves_no_answer_to_the_next(store: HotStore) -> None:
+    batch = filled(store)
+    for chunk in store.chunks(SHARD, batch):
+        assert chunk.tenants
+        break
+    assert store.backlog(SHARD) == [batch]
+    assert len(list(store.read(SHARD, batch))) == TENANTS
+
+
+@pytest.mark.usefixtures("valkey")
+def test_who_takes_long_over_what_was_read_gets_the_rest_on_the_same_connection(
+    redis_url: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level("INFO", logger="apps.monitoring.ingest.server")
+    often = f"{redis_url}{'&' if '?' in redis_url else '?'}health_check_interval=1"
+    store = HotStore(server(often), "tests", shards=4)
+    found = store.chunks(SHARD, filled(store))
+    first = next(found)
+    time.sleep(1.2)  # the library would ask for the health of the connection before it sends the next
+    assert len(first.tenants) + sum(len(chunk.tenants) for chunk in found) == TENANTS
+    assert not caplog.messages
+
+
+def test_what_is_no_hash_is_an_error_and_no_empty_tenant(store: HotStore, valkey: redis.Redis) -> None:
+    batch = filled(store)
+    valkey.set(f"tests:{{{SHARD}}}:b:{batch.id}:f:tenant-700", "text")
+    with pytest.raises(redis.ResponseError, match="WRONGTYPE"):
+        list(store.chunks(SHARD, batch))
+    assert store.backlog(SHARD) == [batch]
 
 
 def test_a_server_that_forgot_the_scripts_learns_them_again(store: HotStore, valkey: redis.Redis) -> None:
