@@ -9,6 +9,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from typing import Any
 
@@ -20,7 +21,7 @@ from tqdm import tqdm
 
 from tests.unit.ingest.made import flat
 
-SERIES = {1_000: 5, 10_000: 5, 100_000: 5, 1_000_000: 1}
+SERIES = {1_000: 5, 10_000: 5, 100_000: 11, 1_000_000: 1}
 """About how many series, and how many minutes of them are measured."""
 PER_TENANT = 10
 """Interactions of a tenant in the minute."""
@@ -29,6 +30,8 @@ MINUTE = int(time.time() // 60) - 60
 COLUMNS = "ts, count, sum, min, max, series_id, resolution, part, data"
 TYPES = ("timestamptz", "int8", "int8", "int8", "int8", "int4", "int2", "int2", "bytea")
 KEY = "ts, part, series_id, resolution"
+_PROCESSES = 2
+"""Of a worker, as the Procfile starts it."""
 _PIECE = 1 << 18
 """Bytes of the bare COPY that are sent at once."""
 
@@ -36,10 +39,11 @@ _PIECE = 1 << 18
 def measure(sizes: Mapping[int, int] = SERIES) -> list[dict[str, Any]]:
     """One row a size: medians of several minutes.
 
-    Beside a worker's own process the hot store and Postgres work for it, and a part of this goes on at once, on
-    ``one_worker_cores``. So on the same cores two workers cannot be more than their number divided by that times as fast
-    as one (``two_workers_ratio``). What a second worker brings where it has a core to itself is the other figure,
-    ``two_cores_ratio``: two workers, hot store and Postgres on two cores, times one worker and the same servers on one.
+    Beside a process of a worker the hot store and Postgres work for it, and a part of this goes on at once, on
+    ``one_process_cores``. So on the same cores two processes cannot be more than their number divided by that times as
+    fast as one (``two_processes_ratio``). What a second worker brings where it has a core to itself is the other figure,
+    ``two_cores_ratio``: two workers of two processes each, hot store and Postgres on two cores, times one such worker and
+    the same servers on one.
 
     There are two bare COPYs of the same rows. ``copy`` is what somebody writes who has rows: psycopg spells each value.
     ``spelled`` sends bytes that were spelled beforehand, which nobody has whose rows are new: nothing can be faster.
@@ -68,9 +72,14 @@ def _measured(size: int, rounds: int, told: Callable[[], object]) -> dict[str, A
             roll_up(shard, now, store)
         return time.perf_counter() - began
 
-    with _two_workers(conf().shards) as both:
+    with _processes(2 * _PROCESSES, conf().shards) as rolled_by:
+        minute = MINUTE
+        for number in range(2 * _PROCESSES):  # each makes or learns the series
+            _empty()
+            fill(minute, size)
+            rolled_by(slice(number, number + 1), (minute + 2) * 60.0)
         for turn in range(rounds + 1):
-            minute = MINUTE + turn
+            minute = MINUTE + 1 + turn
             _empty()
             before = _used(conf().redis_url)
             fill(minute, size)
@@ -83,17 +92,20 @@ def _measured(size: int, rounds: int, told: Callable[[], object]) -> dict[str, A
             copied, spelled = _bare_copies()
             _empty()
             fill(minute, size)
-            two = both((minute + 2) * 60.0)
+            two = rolled_by(slice(2), (minute + 2) * 60.0)
             told()
             if turn == 0:
-                continue  # the first makes the series, the partition and the caches
+                continue  # the first makes the caches of this process
+            _empty()
+            fill(minute, size)
+            workers = rolled_by(slice(2 * _PROCESSES), (minute + 2) * 60.0)
             _empty()
             fill(minute, size)
             with _on(1):
-                slow = one((minute + 2) * 60.0)
+                worker = rolled_by(slice(_PROCESSES), (minute + 2) * 60.0)
             figures = (
                 rolled, copied, spelled, copied / rolled, spelled / rolled, busy / rolled, rolled / two, copied / two,
-                spelled / two, slow / two, hot / series, row_bytes,
+                spelled / two, worker / workers, hot / series, row_bytes,
             )  # fmt: skip
             for name, figure in zip(taken, figures, strict=True):
                 taken[name].append(figure)
@@ -106,8 +118,8 @@ def _measured(size: int, rounds: int, told: Callable[[], object]) -> dict[str, A
         "copy_ratio": round(middle["copy_ratio"], 2),
         "spelled_copy_s": round(middle["spelled"], 3),
         "spelled_copy_ratio": round(middle["spelled_ratio"], 2),
-        "one_worker_cores": round(middle["cores"], 2),
-        "two_workers_ratio": round(middle["two"], 2),
+        "one_process_cores": round(middle["cores"], 2),
+        "two_processes_ratio": round(middle["two"], 2),
         "two_copy_ratio": round(middle["two_copy"], 2),
         "two_spelled_copy_ratio": round(middle["two_spelled"], 2),
         "two_cores_ratio": round(middle["two_cores"], 2),
@@ -192,13 +204,8 @@ def _used(url: str) -> int:
 
 
 def _empty() -> None:
-    """Without rows, and with a log whose files are used again, as those of a server are that has been running for a while.
-
-    A new one makes each file of 16 MB, fills it with zeros and waits for the disk, while a COPY or a commit waits for it.
-    """
     with connection.cursor() as cursor:
         cursor.execute("TRUNCATE monitoring_metricsnapshot, monitoring_rollupbatch, monitoring_shardprogress")
-        cursor.execute("CHECKPOINT")
 
 
 def _rows() -> int:
@@ -265,40 +272,51 @@ from apps.monitoring.rollup.shards import roll_up
 store = HotStore.from_conf(); store.ping()
 print("ready", flush=True)
 for line in sys.stdin:
-    for shard in sys.argv[1].split(","): roll_up(int(shard), float(line), store)
+    now, shard = line.split()
+    roll_up(int(shard), float(now), store)
     print("done", flush=True)
 """
 
 
 @contextmanager
-def _two_workers(shards: int) -> Iterator[Callable[[float], float]]:
-    """Two processes that share the shards. What is yielded has both roll up at a moment, and says how long it took."""
-    environment = {**os.environ, "DJANGO_SETTINGS_MODULE": "config.settings"}
-    halves = [",".join(str(shard) for shard in range(first, shards, 2)) for first in (0, 1)]
-    workers = [
-        subprocess.Popen(
-            [sys.executable, "-c", _WORKER, half], stdin=subprocess.PIPE, stdout=subprocess.PIPE, env=environment, text=True
-        )
-        for half in halves
-    ]
-    for worker in workers:
-        _said(worker, "ready")
+def _processes(count: int, shards: int) -> Iterator[Callable[[slice, float], float]]:
+    """Processes of workers. What is yielded has some roll up at a moment, and says how long it took.
 
-    def both(now: float) -> float:
+    Each is given the next shard when it is free, as Celery does it.
+    """
+    environment = {**os.environ, "DJANGO_SETTINGS_MODULE": "config.settings"}
+    processes = [
+        subprocess.Popen(
+            [sys.executable, "-c", _WORKER], stdin=subprocess.PIPE, stdout=subprocess.PIPE, env=environment, text=True
+        )
+        for _ in range(count)
+    ]
+    for process in processes:
+        _said(process, "ready")
+
+    def roll_up(some: slice, now: float) -> float:
+        left = iter(range(shards))  # next() is atomic
         began = time.perf_counter()
-        for worker in workers:
-            assert worker.stdin
-            worker.stdin.write(f"{now}\n")
-            worker.stdin.flush()
-        for worker in workers:
-            _said(worker, "done")
-        return time.perf_counter() - began
+        with ThreadPoolExecutor(count) as threads:
+            done = [threads.submit(_drive, process, now, left) for process in processes[some]]
+        taken = time.perf_counter() - began
+        for each in done:
+            each.result()
+        return taken
 
     try:
-        yield both
+        yield roll_up
     finally:
-        for worker in workers:
-            worker.communicate()
+        for process in processes:
+            process.communicate()
+
+
+def _drive(process: subprocess.Popen[str], now: float, left: Iterator[int]) -> None:
+    assert process.stdin
+    for shard in left:
+        process.stdin.write(f"{now} {shard}\n")
+        process.stdin.flush()
+        _said(process, "done")
 
 
 def _said(worker: subprocess.Popen[str], word: str) -> None:

@@ -85,9 +85,9 @@ TARGETS: Mapping[str, tuple[Target, ...]] = {
         ),
     ),
     "rollup": (
-        Target("a minute of 100,000 series by one worker, s", of("roll_up_s", HUNDRED_THOUSAND), 5),
+        Target("a minute of 100,000 series by one process, s", of("roll_up_s", HUNDRED_THOUSAND), 5),
         Target(
-            "its rows a second by two workers on two cores, to a bare COPY by psycopg",
+            "its rows a second by two processes on two cores, to a bare COPY by psycopg",
             of("two_copy_ratio", HUNDRED_THOUSAND),
             0.4,
             True,
