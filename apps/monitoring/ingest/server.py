@@ -218,11 +218,11 @@ def _read_on(
                 # A check of the connection's health would take the first answer for its own.
                 connection.send_packed_command([_packed(group)], check_health=False)
                 if len(asked) > _READ_AHEAD:
-                    answers = [connection.read_response() for _ in asked[0]]
+                    answers = [_flat(connection.read_response()) for _ in asked[0]]
                     asked.popleft()
                     yield answers
             while asked:
-                answers = [connection.read_response() for _ in asked[0]]
+                answers = [_flat(connection.read_response()) for _ in asked[0]]
                 asked.popleft()
                 yield answers
         except BaseException:
@@ -246,6 +246,8 @@ def _packed(commands: Iterable[Command]) -> bytes:
 
 
 def _flat(answer: Any) -> list[str]:
+    if isinstance(answer, list):
+        return answer
     return list(chain.from_iterable(answer.items())) if isinstance(answer, dict) else list(answer)
 
 
