@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple, Protocol, cast
 from urllib.parse import SplitResult, urlsplit
 
 import redis
+from hiredis import pack_command
 from redis.backoff import NoBackoff
 from redis.cluster import ClusterNode, RedisCluster
 from redis.exceptions import ClusterError, NoScriptError, RedisClusterException, SlotNotCoveredError, TryAgainError
@@ -30,6 +31,7 @@ _log = logging.getLogger(__name__)
 CLUSTER_SCHEMES: Final = ("redis+cluster", "rediss+cluster")
 _PORT: Final = 6379
 _READ_AHEAD: Final = 2
+_pack = cast("Callable[[Command], bytes]", pack_command)  # it declares tuples of one word
 _OPTIONS: Final[dict[str, Any]] = {
     "decode_responses": True,
     "protocol": 2,  # a hash comes as a list, not as a dict that is made only to be taken apart
@@ -40,15 +42,16 @@ _OPTIONS: Final[dict[str, Any]] = {
 """Short time limits: a writer has its buffer, a reader says what is missing."""
 
 
+Command = tuple[str, ...]
+Answers = list[list[str]]
+"""Of a group of commands: a list each."""
+
+
 class Call(NamedTuple):
     """One call of a script."""
 
     keys: Sequence[str]
     args: Sequence[str | int]
-
-
-Command = tuple[str, ...]
-Answers = list[list[str]]
 
 
 class Server(Protocol):
@@ -162,10 +165,12 @@ class Cluster:
     def read_on(self, groups: Iterable[Sequence[Command]]) -> Iterator[Answers]:
         """On one connection to the server of the shard; as the library does it when the slot is elsewhere, or leaves it."""
         waiting = iter(groups)
-        for group in waiting:
+        first = next(waiting, None)
+        if first is not None:
+            (_, key), *_ = first
             with self._client() as client:
-                pool = client.get_redis_connection(client.get_node_from_key(group[0][1])).connection_pool
-            yield from _read_on(pool, chain([group], waiting), self.read)
+                pool = client.get_redis_connection(client.get_node_from_key(key)).connection_pool
+            yield from _read_on(pool, chain([first], waiting), self.read)
 
     def ping(self) -> None:
         """Of every primary."""
@@ -205,44 +210,45 @@ def _read_on(
 ) -> Iterator[Answers]:
     """The answers to each group, ``_READ_AHEAD`` of which are asked for ahead, on a connection of the pool.
 
-    The library's pipelines take three times as long for each answer, and nothing can be done until the last has come.
+    The library's pipelines take twice as long for each answer, and nothing can be done until the last has come.
     When the connection breaks, or the server refuses, what has not been answered is asked for by ``read``.
     """
     waiting = iter(groups)
     asked: deque[Sequence[Command]] = deque()
     try:
-        connection = pool.get_connection()
-        try:
+        with _borrowed(pool) as connection:
             for group in waiting:
                 asked.append(group)
                 # A check of the connection's health would take the first answer for its own.
-                connection.send_packed_command([_packed(group)], check_health=False)
+                connection.send_packed_command([b"".join(map(_pack, group))], check_health=False)
                 if len(asked) > _READ_AHEAD:
-                    answers = [_flat(connection.read_response()) for _ in asked[0]]
-                    asked.popleft()
-                    yield answers
+                    yield _answers_to_first(asked, connection)
             while asked:
-                answers = [_flat(connection.read_response()) for _ in asked[0]]
-                asked.popleft()
-                yield answers
-        except BaseException:
-            connection.disconnect()  # it has answers that nobody has read
-            raise
-        finally:
-            pool.release(connection)
+                yield _answers_to_first(asked, connection)
     except redis.RedisError as error:
         _log.info("the hot store is read in round trips: %s", error)
         for group in chain(asked, waiting):
             yield [_flat(answer) for answer in read(group)]
 
 
-def _packed(commands: Iterable[Command]) -> bytes:
-    """Commands as they are sent, which the library spells five times as slowly."""
-    words = ((command, [word.encode() for word in command]) for command in commands)
-    return b"".join(
-        b"*%d\r\n%b" % (len(command), b"".join(b"$%d\r\n%b\r\n" % (len(word), word) for word in spelled))
-        for command, spelled in words
-    )
+@contextmanager
+def _borrowed(pool: Any) -> Iterator[Any]:
+    """A connection of the pool. It is closed when whoever has it breaks off: it has answers that nobody has read."""
+    connection = pool.get_connection()
+    try:
+        yield connection
+    except BaseException:
+        connection.disconnect()
+        raise
+    finally:
+        pool.release(connection)
+
+
+def _answers_to_first(asked: deque[Sequence[Command]], connection: Any) -> Answers:
+    """The answers to the group that was asked for first, which counts as answered when the last of them is there."""
+    answers = [_flat(connection.read_response()) for _ in asked[0]]
+    asked.popleft()
+    return answers
 
 
 def _flat(answer: Any) -> list[str]:
