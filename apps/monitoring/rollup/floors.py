@@ -20,7 +20,7 @@ _PAUSE_SECONDS: Final = 0.1
 
 
 class StaleError(Exception):
-    """A floor cannot be moved beyond rows that are nowhere else yet."""
+    """A floor cannot be moved beyond what is not compacted yet."""
 
 
 def read() -> dict[Resolution, int]:
@@ -48,7 +48,7 @@ def hold() -> None:
 def move(resolution: Resolution, to: datetime, now: datetime) -> bool:
     """Declare that rows that begin before ``to`` are dropped; False when the floor is there already, or nobody let us.
 
-    Raises StaleError when a coarser row does not hold all of them yet: nothing is dropped before it is compacted.
+    Raises StaleError when anything before it is yet to be compacted.
     """
     for _ in range(_TRIES):
         with transaction.atomic():
@@ -67,7 +67,7 @@ def _alone() -> bool:
 def _move(resolution: Resolution, to: datetime, now: datetime) -> bool:
     if read().get(resolution, 0) >= to_minute(to):
         return False
-    stale = _stale(resolution, to).order_by("ts").first()
+    stale = _stale(to).order_by("ts", "resolution").first()
     if stale is not None:
         msg = f"{stale} is not compacted yet"
         raise StaleError(msg)
@@ -75,10 +75,12 @@ def _move(resolution: Resolution, to: datetime, now: datetime) -> bool:
     return True
 
 
-def _stale(resolution: Resolution, to: datetime) -> QuerySet[Compaction]:
-    """What has to be compacted before rows of a resolution may go: coarser periods, and its own, which come into these."""
-    waiting = Compaction.objects.filter(changes__gt=F("compacted"), ts__lt=to)
-    return waiting.filter(resolution__gte=resolution) if resolution.coarser is not None else waiting.none()
+def _stale(to: datetime) -> QuerySet[Compaction]:
+    """What has to be compacted before rows that begin before ``to`` may go, of whatever resolution.
+
+    A period becomes part of the coarser ones; and who makes one must not find its partition dropped, not that of days either.
+    """
+    return Compaction.objects.filter(changes__gt=F("compacted"), ts__lt=to)
 
 
 def settled(resolution: Resolution, before: datetime) -> datetime:

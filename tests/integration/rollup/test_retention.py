@@ -16,7 +16,7 @@ from apps.monitoring.core.resolution import Resolution
 from apps.monitoring.ingest.hotstore import HotStore
 from apps.monitoring.ingest.recorder import recorder
 from apps.monitoring.models import AlertRule, Compaction, EvaluationProgress, Judging, RetentionFloor, RollupBatch
-from apps.monitoring.rollup import disk, floors, locks, partitions, periods, retention
+from apps.monitoring.rollup import compaction, disk, floors, locks, partitions, periods, retention
 from apps.monitoring.rollup.floors import StaleError
 from apps.monitoring.rollup.retention import Retained
 from tests.e2e.parts import environment_of_tests
@@ -133,6 +133,20 @@ def test_an_hour_that_is_not_made_yet_holds_the_hours_that_its_day_is_made_of(se
     compact()
     assert floors.move(Resolution.HOUR, NOW - timedelta(days=10), NOW)
     assert counted(Resolution.DAY, 30) == 7
+
+
+@pytest.mark.parametrize("resolution", Resolution)
+def test_a_day_that_is_yet_to_be_made_holds_every_floor(resolution: Resolution) -> None:
+    """Whoever compacts it would find its partition dropped, or make it again below the floor."""
+    send(interaction(1, "acme", ago(750)))
+    roll_up(LATER)
+    for hour in periods.due(Resolution.HOUR):
+        compaction.compact(hour)
+    assert {due.start for due in periods.due(Resolution.DAY)} == {Resolution.DAY.floor(ago(750))}
+    with pytest.raises(StaleError):
+        floors.move(resolution, NOW - timedelta(days=370), NOW)
+    compact()
+    assert floors.move(resolution, NOW - timedelta(days=370), NOW)
 
 
 def test_a_floor_never_moves_back(settings: Any) -> None:
