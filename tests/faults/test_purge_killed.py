@@ -13,8 +13,8 @@ from apps.monitoring.models import Series, SeriesPurge
 from apps.monitoring.rollup import purge, retention
 from tests.faults import test_compaction_killed, test_rollup_killed
 from tests.integration.ingest.hot import interaction
+from tests.integration.rollup.purged import counted, left_over, numbers
 from tests.integration.rollup.stored import compact, nameless, roll_up, send
-from tests.integration.rollup.test_purge import counted, left_over, numbers
 from tests.integration.rollup.test_retention import LATER, NOW, ago, retain
 
 pytestmark = pytest.mark.usefixtures("stores")
