@@ -46,11 +46,13 @@ def _from_debian() -> bool:
     lists = LOCAL / "apt"
     (lists / "lists" / "partial").mkdir(parents=True, exist_ok=True)
     # The lists of the system may be missing, and are not everybody's to update.
-    own = ["-o", f"Dir::State::Lists={lists / 'lists'}", "-o", f"Dir::Cache={lists}", "-o", "APT::Sandbox::User="]
+    own = ["-o", f"Dir::State::Lists={lists / 'lists'}", "-o", f"Dir::Cache={lists}"]
     for options in ([], own):
+        # As who runs it: the user of its own that root's apt-get takes may not write here.
+        command = ["apt-get", "-qq", "-o", "APT::Sandbox::User=root", *options]
         if options:
-            subprocess.run(["apt-get", "-qq", *options, "update"], check=False)
-        fetched = subprocess.run(["apt-get", "-qq", *options, "download", PACKAGE], cwd=LOCAL, check=False)
+            subprocess.run([*command, "update"], check=False)
+        fetched = subprocess.run([*command, "download", PACKAGE], cwd=LOCAL, check=False)
         if fetched.returncode == 0:
             break
     packages = sorted(LOCAL.glob(f"{PACKAGE}_*.deb"))
