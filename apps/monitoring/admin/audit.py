@@ -21,7 +21,8 @@ class AuditedAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
 
     def history_view(self, request: HttpRequest, object_id: str, extra_context: dict[str, Any] | None = None) -> HttpResponse:
         """Newest first. Who may see the object may see what it was."""
-        found = AuditEntry.objects.filter(kind=KINDS[self.model], object_id=int(object_id)) if object_id.isdecimal() else ()
+        there = self.get_object(request, object_id)  # which knows what can be no number of a row
+        found = () if there is None else AuditEntry.objects.filter(kind=KINDS[self.model], object_id=there.pk)
         entries = [(entry, _rows(entry)) for entry in found]
         return super().history_view(request, object_id, {**(extra_context or {}), "entries": entries})
 

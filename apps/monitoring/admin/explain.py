@@ -21,6 +21,7 @@ from apps.monitoring.core.clock import isoformat, to_datetime, to_minute
 from apps.monitoring.core.rules import Scope
 from apps.monitoring.models import Alert, AlertRule, AlertTransition
 from apps.monitoring.models.snapshot import TENANT_MAX_LENGTH
+from apps.monitoring.query import window
 from apps.monitoring.query.errors import QueryError
 from apps.monitoring.query.source import watermark
 
@@ -38,6 +39,13 @@ class QuestionForm(forms.Form):
         widget=forms.DateTimeInput(attrs={"type": "datetime-local"}, format=_FORMAT),
         label="Minute (UTC)",
     )
+
+    def clean_minute(self) -> datetime:
+        """One of which something could be known."""
+        try:
+            return window.within(self.cleaned_data["minute"], "The minute")
+        except QueryError as error:
+            raise forms.ValidationError(f"{error}.") from None
 
 
 def address(rule: int, tenant: str, minute: datetime) -> str:

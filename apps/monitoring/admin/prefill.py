@@ -41,7 +41,7 @@ def _read(given: dict[str, Any]) -> list[str]:
             except ValueError:
                 wrong.append(f"{field} is no number: {text[:_SHOWN]!r}")
     tenant = given.get("tenant")
-    if tenant and not Series.objects.filter(tenant=tenant).exists():
+    if tenant and ("\0" in tenant or not Series.objects.filter(tenant=tenant).exists()):
         wrong.append(f"nothing was ever recorded for tenant {given.pop('tenant')[:_SHOWN]!r}")
     return wrong
 

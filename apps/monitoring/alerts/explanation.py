@@ -255,7 +255,7 @@ def _reached(deliveries: list[Delivery]) -> str:
         "has not arrived yet on": [one.channel for one in deliveries if one.status == "pending"],
         "did not arrive on": [one.channel for one in deliveries if one.status == "dead"],
     }
-    return " and ".join(f"{what} {', '.join(names)}" for what, names in groups.items() if names)
+    return " and ".join(f"{what} {', '.join(dict.fromkeys(names))}" for what, names in groups.items() if names)
 
 
 def _calm(found: Explanation) -> str:

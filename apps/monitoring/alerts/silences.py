@@ -17,7 +17,7 @@ _log = logging.getLogger(__name__)
 def in_force(minute: int) -> list[Quiet]:
     """What holds back notifications about a judged minute."""
     told = to_datetime(minute + 1)
-    found = Silence.objects.filter(starts_at__lte=told, ends_at__gt=told).order_by("pk")
+    found = Silence.objects.filter(starts_at__lte=told, ends_at__gt=told).defer("comment").order_by("pk")
     quiets = (silence.definition().quiet(minute) for silence in found)
     return [quiet for quiet in (*quiets, *_muted(minute)) if quiet is not None]
 

@@ -20,6 +20,7 @@ from apps.monitoring.api.problem import ConflictError
 from apps.monitoring.api.rows import Rows
 from apps.monitoring.api.serializers import SEVERITIES
 from apps.monitoring.audit import actor
+from apps.monitoring.core.mute import nameless
 from apps.monitoring.models import Alert, AlertTransition
 
 _NOTE: Final = 500
@@ -32,6 +33,13 @@ class TransitionSerializer(serializers.ModelSerializer[AlertTransition]):
     class Meta:
         model = AlertTransition
         fields = ("minute", "event", "state", "value", "samples", "notified", "reason")
+
+    def to_representation(self, instance: AlertTransition) -> dict[str, Any]:
+        """A mute window is for everybody, and its name is not for a tenant."""
+        shown = super().to_representation(instance)
+        if tenancy.bound(self.context["request"]):
+            shown["reason"] = nameless(shown["reason"])
+        return shown
 
 
 class AlertSerializer(serializers.ModelSerializer[Alert]):

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Any, Final
+from dataclasses import replace
+from typing import Any, Final, TypeVar
 
 from django.http import Http404
 from drf_spectacular.types import OpenApiTypes
@@ -14,12 +15,14 @@ from rest_framework.response import Response
 from rest_framework.views import APIView
 
 from apps.monitoring.alerts.explain import explain
-from apps.monitoring.alerts.explanation import as_json
+from apps.monitoring.alerts.explanation import Explanation, as_json
 from apps.monitoring.api import problem
 from apps.monitoring.api.serializers import ProblemSerializer
 from apps.monitoring.api.tenancy import MayUse, bound, visible
 from apps.monitoring.core.clock import to_minute
-from apps.monitoring.core.lifecycle import Notice, Status
+from apps.monitoring.core.course import Past
+from apps.monitoring.core.lifecycle import Event, Notice, Status
+from apps.monitoring.core.mute import nameless
 from apps.monitoring.core.rules import Scope
 from apps.monitoring.models import AlertRule, Notification
 from apps.monitoring.query import window
@@ -53,6 +56,8 @@ def _state(name: str) -> Field:  # type: ignore[type-arg]
     )
 
 
+Line = TypeVar("Line", Event, Past)
+_SOME_CHANNEL: Final = "a channel"
 _STATES: Final = ", ".join(Status)
 EXPLANATION: Final = inline_serializer(
     "Explanation",
@@ -161,8 +166,8 @@ class ExplainView(APIView):
             raise Http404
         if "minute" not in query:
             raise RangeError("minute is missing: a moment such as 2026-01-05T00:00:00Z")
-        body = as_json(explain(rule, tenant, to_minute(window.moment(query["minute"], "minute"))))
-        return Response(_of_tenant(body) if confined else body)
+        found = explain(rule, tenant, to_minute(window.moment(query["minute"], "minute")))
+        return Response(_of_tenant(found) if confined else as_json(found))
 
 
 def _concerns(rule: AlertRule, tenant: str | None) -> bool:
@@ -170,9 +175,27 @@ def _concerns(rule: AlertRule, tenant: str | None) -> bool:
     return rule.scope == Scope.EVERY_TENANT or (rule.scope == Scope.ONE_TENANT and rule.tenant == tenant)
 
 
-def _of_tenant(body: dict[str, Any]) -> dict[str, Any]:
-    """Without the names of those who edit and of channels, and without what receivers answered: they are about everybody."""
-    edits = [{**edit, "by": ""} for edit in body["edited_since"]]
-    notifications = [{**one, "channel": "", "last_error": ""} for one in body["notifications"]]
-    steps = [step for step in body["steps"] if not step.startswith("Told")]
-    return {**body, "edited_since": edits, "notifications": notifications, "remarks": [], "steps": steps}
+def _of_tenant(found: Explanation) -> dict[str, Any]:
+    """Without the names of channels, of mute windows and of those who edit, and without what receivers answered.
+
+    All of these are about everybody.
+    """
+    body = as_json(
+        replace(
+            found,
+            judged=found.judged and replace(found.judged, events=[_nameless(event) for event in found.judged.events]),
+            hold=found.hold and nameless(found.hold),
+            deliveries=[replace(one, channel=_SOME_CHANNEL, last_error="") for one in found.deliveries],
+            history=[_nameless(line) for line in found.history],
+            differences=[nameless(one) for one in found.differences],
+            edits=[replace(edit, by="") for edit in found.edits],
+            remarks=[],
+        )
+    )
+    body["notifications"] = [{**one, "channel": ""} for one in body["notifications"]]
+    body["steps"] = [step for step in body["steps"] if not step.startswith("Told")]
+    return body
+
+
+def _nameless(line: Line) -> Line:
+    return replace(line, reason=nameless(line.reason))

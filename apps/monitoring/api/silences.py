@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Final
 
 from django.utils import timezone
 from drf_spectacular.utils import extend_schema, extend_schema_view
@@ -17,9 +17,15 @@ from apps.monitoring.audit import actor
 from apps.monitoring.models import Silence
 from apps.monitoring.models.silence import SilenceState
 
+_MOST_OF_A_TENANT: Final = 100
+"""Silences that are not over, where a token bound to the tenant makes one more."""
+
 
 class SilenceSerializer(Checked[Silence]):
-    """What is held back; a list that is empty matches everything, `name*` whatever begins with name."""
+    """What is held back; a list that is empty matches everything, `name*` whatever begins with name.
+
+    Of silences that it did not make a token bound to a tenant sees neither author nor comment.
+    """
 
     state = serializers.SerializerMethodField()
 
@@ -32,6 +38,13 @@ class SilenceSerializer(Checked[Silence]):
         """Now."""
         return silence.state(timezone.now())
 
+    def to_representation(self, instance: Silence) -> dict[str, Any]:
+        """What a colleague wrote is for colleagues, and often about several tenants."""
+        shown = super().to_representation(instance)
+        if tenancy.bound(self.context["request"]) and instance.author != actor.current():
+            shown.update(author="", comment="")
+        return shown
+
     def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
         """Who is bound to a tenant names it and nobody else."""
         tenants = tenancy.silencing_own(self.context["request"], attrs.get("tenants"))
@@ -41,7 +54,15 @@ class SilenceSerializer(Checked[Silence]):
         """Whole minutes, as the model makes them."""
         if self.instance is None:
             candidate.author = attrs["author"] = actor.current() or "somebody"
+            self._check_room()
         super().check_whole(candidate, attrs)
+
+    def _check_room(self) -> None:
+        """Every minute looks at every silence, so that one tenant with many would hold everybody up."""
+        tenant = tenancy.bound(self.context["request"])
+        lasting = Silence.objects.filter(tenants=[tenant], ends_at__gt=timezone.now()).count() if tenant else 0
+        if lasting >= _MOST_OF_A_TENANT:
+            raise ConflictError(f"There are {lasting} silences that are not over: end some of them first.")
 
 
 @extend_schema_view(

@@ -37,8 +37,8 @@ class ActorMiddleware(MiddlewareMixin):
     """Whoever is signed in edits. Put it behind the one that authenticates; who it is, is asked when something is edited."""
 
     def process_request(self, request: HttpRequest) -> None:
-        """Remember how to find out."""
-        _actor.set(request.user.get_username)
+        """Remember how to find out: to look at the user would ask the database, of which most requests need nothing."""
+        _actor.set(lambda: request.user.get_username())  # noqa: PLW0108 - the attribute would be looked at now
 
     def process_response(self, request: HttpRequest, response: HttpResponse) -> HttpResponse:  # noqa: ARG002 - Django's
         """The next one is somebody else's."""

@@ -12,12 +12,20 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import UTC, datetime, time, timedelta
+from typing import Final
 from zoneinfo import ZoneInfo
 
 from apps.monitoring.core.clock import to_datetime
 from apps.monitoring.core.silences import Matchers, Quiet
 
 _DAY = timedelta(days=1)
+_CALLED: Final = "mute window "
+
+
+def nameless(reason: str) -> str:
+    """A reason of the history without the name of the mute window that held back: it may be about others."""
+    before, found, _ = reason.partition(_CALLED)
+    return f"{before}a mute window" if found else reason
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,7 +45,7 @@ class MuteWindow:
 
     def quiet(self, minute: int) -> Quiet | None:
         """What it holds back of a judged minute; None when it is not in force when the minute has ended."""
-        return Quiet(f"mute window {self.name}", self.matchers) if self.holds(to_datetime(minute + 1)) else None
+        return Quiet(f"{_CALLED}{self.name}", self.matchers) if self.holds(to_datetime(minute + 1)) else None
 
     def holds(self, moment: datetime) -> bool:
         """Whether an aware moment lies in it. Raises ZoneInfoNotFoundError."""

@@ -43,7 +43,7 @@ def page(request: HttpRequest, token: str) -> HttpResponse:
 
 def _take(request: HttpRequest, row: Notification) -> list[int]:
     user = _known(request)
-    note = request.POST.get("note", "").strip()[:_NOTE]
+    note = request.POST.get("note", "").replace("\0", "").strip()[:_NOTE]
     who = ""
     if user is None:
         channel = Channel.objects.filter(pk=row.channel_id).values_list("name", flat=True).get()

@@ -20,6 +20,9 @@ from apps.monitoring.models.snapshot import TENANT_MAX_LENGTH
 LASTS: Final = timedelta(hours=2)
 """Unless somebody says otherwise."""
 _RULE_MAX_LENGTH: Final = 100
+_MOST_NAMES: Final = 100
+"""In one list: every minute each rule is compared with them, and many have a beginning in common."""
+_COMMENT_MAX_LENGTH: Final = 2_000
 
 
 class Matched(Audited):
@@ -51,6 +54,10 @@ class Matched(Audited):
         """Who names nothing would hold back everything, by mistake as easily as on purpose."""
         if not (self.rules or self.tenants or self.severities):
             raise ValidationError("Name a rule, a tenant or a severity. To hold back everything, choose every severity.")
+        for field, names in (("rules", self.rules), ("tenants", self.tenants)):
+            if len(names) > _MOST_NAMES:
+                msg = f"{len(names):,} names; a list has {_MOST_NAMES} at most: name* is all that begin alike."
+                raise ValidationError({field: msg})
 
     def matchers(self) -> silences.Matchers:
         """As the value that the pure core matches with."""
@@ -97,6 +104,8 @@ class Silence(Matched):
     def clean(self) -> None:
         """Whole minutes, of which there is one at least."""
         super().clean()
+        if len(self.comment) > _COMMENT_MAX_LENGTH:
+            raise ValidationError({"comment": f"{len(self.comment):,} characters; {_COMMENT_MAX_LENGTH:,} at most."})
         self.starts_at, self.ends_at = whole_minute(self.starts_at), whole_minute(self.ends_at)
         if self.ends_at <= self.starts_at:
             raise ValidationError({"ends_at": "It ends before it begins, so it would hold nothing back."})

@@ -6,6 +6,7 @@ import os
 import threading
 import time
 from collections.abc import Callable, Hashable
+from itertools import takewhile
 from typing import Any, Final, TypeVar
 
 from apps.monitoring.conf import conf
@@ -43,6 +44,7 @@ def once(key: Hashable, compute: Callable[[], Answer]) -> Answer:
     if not seconds:
         return compute()
     with _lock:
+        _forget(time.monotonic() - seconds)
         found = _flights.get(key)
         mine = found is None or (found.landed.is_set() and time.monotonic() - found.began >= seconds)
         if mine:
@@ -59,6 +61,13 @@ def once(key: Hashable, compute: Callable[[], Answer]) -> Answer:
         raise found.error
     answer: Answer = found.answer
     return answer
+
+
+def _forget(before: float) -> None:
+    """Let go of answers that nobody is given any more: they would take memory until so many others had come."""
+    old = [key for key, flight in takewhile(lambda item: item[1].began <= before, _flights.items()) if flight.landed.is_set()]
+    for key in old:
+        del _flights[key]
 
 
 def _fly(key: Hashable, flight: _Flight, compute: Callable[[], Answer]) -> Answer:

@@ -11,6 +11,8 @@ from apps.monitoring.query.errors import RangeError
 _WINDOW: Final = re.compile(r"(\d{1,6})\s*([smhdw])\Z")
 _UNITS: Final = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days", "w": "weeks"}
 _LONGEST: Final = timedelta(days=800)
+_FIRST, _LAST = datetime(1970, 1, 1, tzinfo=UTC), datetime(9000, 1, 1, tzinfo=UTC)
+"""Between them every minute has a number, and those around it have a name."""
 
 
 def parse(window: str | None, frm: str | None, to: str | None, now: datetime) -> tuple[datetime, datetime]:
@@ -53,12 +55,21 @@ def moment(text: str, name: str) -> datetime:
         # A plus sign in a query string arrives as a space.
         parsed = datetime.fromisoformat(text.strip().replace(" ", "+"))
         if parsed.tzinfo is None:
-            msg = f"{name} has no time zone: write {text}Z or {text}+02:00"
+            whole = parsed.isoformat()  # a date alone is no time yet
+            msg = f"{name} has no time zone: write {whole}Z or {whole}+02:00"
             raise RangeError(msg)
-        return parsed.astimezone(UTC)
+        return within(parsed.astimezone(UTC), name)
     except (ValueError, OverflowError) as error:
         msg = f"{name} is no ISO 8601 time with a zone: {text!r}; such as 2026-01-05T00:00:00Z"
         raise RangeError(msg) from error
+
+
+def within(moment: datetime, name: str) -> datetime:
+    """The moment, unless it lies where nothing could be. Raises RangeError."""
+    if not _FIRST <= moment < _LAST:
+        msg = f"{name} lies outside the years {_FIRST.year} to {_LAST.year - 1}: {moment.isoformat()}"
+        raise RangeError(msg)
+    return moment
 
 
 def _span(window: str) -> timedelta:

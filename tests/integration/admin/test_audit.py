@@ -67,6 +67,11 @@ def test_what_was_deleted_is_in_the_list(admin_client: Client, rule: AlertRule) 
     assert "<td>metric</td><td>response_time</td>" in page(admin_client, f"auditentry/{entry.pk}/change/")
 
 
+def test_what_is_no_number_of_a_row_has_no_history(admin_client: Client) -> None:
+    for odd in ("9" * 5_000, "9" * 30, "none"):
+        assert admin_client.get(f"{HOME}/alertrule/{odd}/history/").status_code == 302, odd
+
+
 def test_the_list_is_not_edited_and_not_for_everybody(rule: AlertRule, admin_client: Client) -> None:
     entry = AuditEntry.objects.latest("at")
     assert admin_client.post(f"{HOME}/auditentry/{entry.pk}/change/", {"actor": "nobody"}).status_code == 403

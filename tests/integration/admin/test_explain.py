@@ -52,6 +52,11 @@ def test_what_cannot_be_explained_is_said_on_the_page(fired: AlertRule, ops: Cli
     assert HOSTILE not in page(ops, f"{path}?tenant={HOSTILE}&minute=2026-01-05T00:00")
 
 
+@pytest.mark.parametrize("minute", ["0001-01-01T00:00", "9999-12-31T23:59"])
+def test_a_minute_that_never_is_is_said_on_the_page(fired: AlertRule, ops: Client, minute: str) -> None:
+    assert "lies outside the years" in page(ops, f"alertrule/{fired.pk}/explain/?tenant=acme&minute={minute}")
+
+
 def test_who_may_not_see_rules_is_told_nothing(fired: AlertRule) -> None:
     client = staff("view_alert")
     assert client.get(f"{HOME}/alertrule/{fired.pk}/explain/?tenant=acme&minute=2026-01-05T00:01").status_code == 403

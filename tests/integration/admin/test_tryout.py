@@ -401,6 +401,7 @@ NO_RULE = {
     "metric=cost&statistic=sum&window_minutes=0": "window_minutes",
     "metric=cost&statistic=sum&operator=nearly": "operator",
     f"metric=cost&statistic=sum&tenant={HOSTILE}": "tenant",
+    "metric=cost&statistic=sum&tenant=%00": "tenant",
 }
 
 

@@ -8,7 +8,7 @@ import pytest
 from django.test import Client
 
 from apps.monitoring.core.clock import isoformat, to_datetime
-from apps.monitoring.models import AlertRule, AuditEntry, Notification
+from apps.monitoring.models import AlertRule, AuditEntry, Channel, MuteWindow, Notification
 from tests.integration.alerts.judged import FAST, SLOW, answered, channel, play, rule
 from tests.integration.api.conftest import bearer
 from tests.integration.api.problems import problem
@@ -54,6 +54,29 @@ def test_a_bound_token_is_told_of_its_own_tenant_and_of_nobody_else(fired: Alert
     assert ask(bearer("birch"), fired).json()["breach"] is False
     exists, does_not = (problem(ask(bearer("acme"), fired, tenant=name), 403) for name in ("birch", "nobody"))
     assert exists == does_not
+
+
+def test_a_bound_token_learns_the_name_of_no_channel_and_of_no_mute_window(stores: None) -> None:
+    channel()
+    Channel.objects.update(name="ops-of-birch")
+    one = rule(cooldown_minutes=2)
+    slow = {minute: answered(SLOW, offset=minute) for minute in range(1, 4)}
+    play({0: answered(FAST), **slow}, until=2)
+    MuteWindow.objects.create(name="birch-moves", rules=[one.name], starts="00:00", ends="00:00", time_zone="UTC")
+    play({0: answered(FAST), **slow}, until=4, start=2)
+    own, free = bearer("acme"), bearer()
+    told, held = (ask(own, one, minute=isoformat(MINUTE + minute)).json() for minute in (1, 3))
+    assert told["conclusion"] == "It was told that it fires; this has not arrived yet on a channel."
+    assert held["held_back"] == "a mute window"
+    assert "reminder held back: a mute window" in str(held["events"])
+    assert "reminder held back: a mute window" in str(held["history"])
+    alert = own.get("/api/v1/alerts").json()["results"][0]["id"]
+    history = str(own.get(f"/api/v1/alerts/{alert}").json()["transitions"])
+    assert "held back: a mute window" in history
+    assert "birch" not in f"{told}{held}{history}"
+    assert "ops-of-birch" in str(ask(free, one, tenant="acme", minute=isoformat(MINUTE + 1)).json())
+    assert "mute window birch-moves" in str(ask(free, one, tenant="acme", minute=isoformat(MINUTE + 3)).json())
+    assert "mute window birch-moves" in str(free.get(f"/api/v1/alerts/{alert}").json())
 
 
 @pytest.mark.parametrize("other", [{"scope": "global"}, {"scope": "one_tenant", "tenant": "birch"}])

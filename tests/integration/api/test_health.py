@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from datetime import timedelta
+from typing import Any
 
 import pytest
 from django.test import Client
@@ -13,6 +14,7 @@ from apps.monitoring.alerts import defaults
 from apps.monitoring.ingest.hotstore import HotStore
 from apps.monitoring.models import AlertRule, Channel, Notification, ShardProgress, TaskRun
 from apps.monitoring.rollup import shards
+from tests.integration.api.rows import staff
 
 ALL_OK = dict.fromkeys(["database", "hot_store", "rollup", "evaluation", "tasks"], "ok")
 
@@ -21,6 +23,13 @@ ALL_OK = dict.fromkeys(["database", "hot_store", "rollup", "evaluation", "tasks"
 def working(stores: None) -> None:
     """A roll-up ran just now."""
     shards.roll_up_all(time.time(), HotStore.from_conf())
+
+
+@pytest.fixture
+def signed_in(stores: None) -> Client:
+    client = staff("view_alert")
+    client.raise_request_exception = False
+    return client
 
 
 def readiness(client: Client) -> tuple[int, dict[str, str]]:
@@ -50,6 +59,23 @@ def test_a_hot_store_that_is_away_is_named(client: Client, working: None, hot_st
 def test_behind_a_database_that_is_away_nothing_is_known(client: Client, working: None, database_away: None) -> None:
     unknown = dict.fromkeys(["rollup", "evaluation", "tasks"], "unknown")
     assert readiness(client) == (503, {"database": "failing", "hot_store": "ok", **unknown})
+
+
+def test_whoever_is_signed_in_asks_the_database_of_nothing(stores: None, django_assert_num_queries: Any) -> None:
+    signed_in = staff("view_alert")
+    with django_assert_num_queries(0):
+        assert signed_in.get("/healthz").status_code == 200
+
+
+@pytest.mark.parametrize(
+    ("path", "code"),
+    [("/healthz", 200), ("/readyz", 503), ("/api/v1/alerts", 503), ("/dashboard/data", 503), ("/nowhere", 404)],
+)
+def test_whoever_is_signed_in_is_told_that_the_database_is_away(
+    signed_in: Client, database_away: None, path: str, code: int
+) -> None:
+    answer = signed_in.get(path)
+    assert (answer.status_code, "Server Error" in answer.content.decode()) == (code, False)
 
 
 def test_before_the_first_roll_up_it_is_not_ready(client: Client, stores: None) -> None:

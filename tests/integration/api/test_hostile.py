@@ -95,6 +95,15 @@ def test_what_is_no_json_object_is_told(there: Client, content: bytes, path: str
     problem(send(there, "POST", path, content), 400)
 
 
+@pytest.mark.parametrize("deep", [50, 900, 950, 1_000, 1_015])
+@pytest.mark.parametrize(("path", "field"), [("rules", "label_filter"), ("channels", "config"), ("silences", "rules")])
+def test_what_is_nested_too_deep_is_told(there: Client, deep: int, path: str, field: str) -> None:
+    there.raise_request_exception = False
+    for opening, closing in ((b"[", b"]"), (b'{"a":', b"}")):
+        content = b'{"%s": ' % field.encode() + opening * deep + b"1" + closing * deep + b"}"
+        assert "nested deeper than 50" in problem(send(there, "POST", path, content), 400)
+
+
 @pytest.mark.django_db
 class TestTheBody:
     @pytest.mark.parametrize(

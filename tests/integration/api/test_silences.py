@@ -36,6 +36,22 @@ def test_nobody_makes_a_silence_in_the_name_of_another(writer: Client) -> None:
     assert send(writer, "POST", "silences", {**WANTED, "author": "the boss"}).json()["author"] == "token a test"
 
 
+@pytest.mark.parametrize("field", ["rules", "tenants"])
+def test_a_list_is_of_a_hundred_names(writer: Client, field: str) -> None:
+    """Every minute each rule is compared with all of them."""
+    names = [f"n{number}" for number in range(101)]
+    assert send(writer, "POST", "silences", {**WANTED, field: names[:100], "ends_at": stamp(hours=1)}).status_code == 201
+    refused = send(writer, "POST", "silences", {**WANTED, field: names, "ends_at": stamp(hours=1)})
+    problem(refused, 400)
+    assert "101 names" in refused.json()["errors"][field][0]
+
+
+def test_a_comment_has_an_end(writer: Client) -> None:
+    refused = send(writer, "POST", "silences", {**WANTED, "comment": "x" * 2_001, "ends_at": stamp(hours=1)})
+    problem(refused, 400)
+    assert "2,001 characters" in refused.json()["errors"]["comment"][0]
+
+
 def test_it_is_changed_while_it_lasts(writer: Client) -> None:
     one = silence("airline")
     longer = stamp(hours=9)
@@ -97,6 +113,24 @@ class TestOfOneTenant:
             refused = send(airline, method, path, {"comment": "why", "tenants": tenants})
             assert problem(refused, 403) == "The token is bound to another tenant."
         assert Silence.objects.get().tenants == ["airline"]
+
+    def test_it_reads_what_it_wrote_and_not_what_colleagues_wrote(self) -> None:
+        silence("airline", author="anna.boss", comment="as with birch: their contract ends")
+        airline = bearer("airline", can_write=True)
+        send(airline, "POST", "silences", {"rules": ["slow"], "comment": "we move", "ends_at": stamp(hours=2)})
+        seen = airline.get("/api/v1/silences").json()["results"]
+        assert [(one["author"], one["comment"]) for one in seen] == [("token a test", "we move"), ("", "")]
+        assert "birch" in str(bearer().get("/api/v1/silences").json())
+
+    def test_there_is_room_for_a_hundred_that_are_not_over(self) -> None:
+        airline = bearer("airline", can_write=True)
+        wanted = {"rules": ["slow"], "comment": "x", "ends_at": stamp(hours=2)}
+        made = [send(airline, "POST", "silences", wanted) for _ in range(101)]
+        assert [one.status_code for one in made] == [201] * 100 + [409]
+        assert "100 silences" in problem(made[-1], 409)
+        assert send(bearer("other", can_write=True), "POST", "silences", wanted).status_code == 201
+        assert send(airline, "DELETE", f"silences/{made[0].json()['id']}").status_code < 300
+        assert send(airline, "POST", "silences", wanted).status_code == 201
 
     def test_a_name_that_a_silence_would_take_for_more_sees_and_makes_none(self) -> None:
         silence("air*")

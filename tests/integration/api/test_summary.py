@@ -116,6 +116,10 @@ def test_without_a_range_it_is_the_last_hour(everyone: Client) -> None:
         ("from=9999-99-99T00:00:00Z", "from"),
         ("from=0001-01-01T00:00:00%2B14:00", "from"),
         ("from=%00", "from"),
+        ("from=9999-12-31T23:00:00Z&to=9999-12-31T23:59:59Z", "years 1970 to 8999"),
+        ("from=2026-01-05T00:00:00Z&to=9999-12-31T23:59:59Z", "years 1970 to 8999"),
+        ("from=1969-12-31T23:59:59Z", "years 1970 to 8999"),
+        ("from=2026-01-05", "write 2026-01-05T00:00:00Z or 2026-01-05T00:00:00+02:00"),
     ],
 )
 def test_a_range_that_cannot_be_read_says_why(everyone: Client, query: str, named: str) -> None:

@@ -79,6 +79,10 @@ class TestAClick:
         (row,) = set(Alert.objects.values_list("acknowledged_by", "acknowledgement_note"))
         assert row == (None, "By the link that was sent to ops. on it")
 
+    def test_a_note_is_kept_without_what_no_database_keeps(self, client: Client, sent: Notification) -> None:
+        client.post(path(sent), {"note": "on\0 it"})
+        assert set(Alert.objects.values_list("acknowledgement_note", flat=True)) == {"By the link that was sent to ops. on it"}
+
     def test_needs_the_token_of_its_page(self, sent: Notification) -> None:
         strict = Client(enforce_csrf_checks=True)
         assert strict.post(path(sent)).status_code == 403

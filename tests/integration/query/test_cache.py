@@ -115,3 +115,20 @@ def test_a_summary_is_that_of_its_tenant_and_of_its_minutes() -> None:
     assert [total("acme"), total("bolt"), total(None)] == [1, 2, 3]
     send(interaction(5, "acme"))
     assert [total("acme"), total("bolt"), total(None), total("acme", 2)] == [1, 2, 3, 2]
+
+
+def test_answers_that_nobody_is_given_any_more_take_no_memory(settings: Any) -> None:
+    settings.MONITORING_READ_CACHE_SECONDS = 0.05
+    for number in range(20):
+        cache.once(("a", number), lambda: b"x" * 1_000)
+    time.sleep(0.06)
+    under_way, go = threading.Event(), threading.Event()
+    slow = threading.Thread(target=lambda: cache.once("slow", lambda: (under_way.set(), go.wait(20))))
+    slow.start()
+    assert under_way.wait(20)
+    assert set(cache._flights) == {"slow"}
+    time.sleep(0.06)
+    cache.once("b", lambda: 1)
+    assert set(cache._flights) == {"slow", "b"}, "what is being computed is waited for"
+    go.set()
+    slow.join()
