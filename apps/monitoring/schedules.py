@@ -42,7 +42,9 @@ def create_missing() -> list[str]:
     """Create the schedules that do not exist; returns their names. Intervals, not crontabs: no clock change moves them."""
     made: list[str] = []
     for schedule in SCHEDULES:
-        interval, _ = IntervalSchedule.objects.get_or_create(every=schedule.every_seconds, period=IntervalSchedule.SECONDS)
+        every = {"every": schedule.every_seconds, "period": IntervalSchedule.SECONDS}
+        # There may be several that are alike: the admin makes them.
+        interval = IntervalSchedule.objects.filter(**every).first() or IntervalSchedule.objects.create(**every)
         _, created = PeriodicTask.objects.get_or_create(
             name=schedule.name,
             defaults={

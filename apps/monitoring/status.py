@@ -89,7 +89,8 @@ def _look_at_cluster(found: Status, store: HotStore) -> None:
 
 def _without_password(url: str) -> str:
     found = urlsplit(url)
-    return urlunsplit(found._replace(netloc=found.netloc.rpartition("@")[2]))
+    # It may stand in the query as well.
+    return urlunsplit(found._replace(netloc=found.netloc.rpartition("@")[2], query=""))
 
 
 def _look_at_database(found: Status, now: datetime) -> None:
@@ -195,6 +196,8 @@ def _look_at_notifications(found: Status, now: datetime) -> None:
 
 
 def _look_at_losses(found: Status, now: datetime) -> None:
+    if "hot_store" in found.failing:
+        return  # who asks it again waits again
     end = minute_of(now.timestamp()) + 1
     try:
         cells = source.read(GLOBAL, end - 24 * 60, end, HotStore.from_conf()).cells

@@ -167,7 +167,12 @@ def test_a_second_one_says_that_one_is_running(state: Path) -> None:
     up = Up(state, "--no-traffic")
     eventually("the web server answers", up.is_ready, 90, up.said)
     assert up.run().wait(30) == 1
-    assert f"one is running already: http://127.0.0.1:{up.port}" in up.said()
+    again = up.said()
+    assert f"one is running already: http://127.0.0.1:{up.port}/dashboard/" in again
+    first, second = re.findall(r"one-time login  (http\S+)", again)
+    with httpx.Client(follow_redirects=True) as visitor:
+        assert visitor.get(second).url.path == "/dashboard/"
+        assert "manage.py up" in visitor.get(first).text, "whoever was late is told how to get another"
     up.process.terminate()
     up.process.wait(30)
     eventually("nothing is left", lambda: not up.processes(), 20, lambda: str(up.processes()))

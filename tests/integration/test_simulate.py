@@ -6,14 +6,18 @@ import json
 import signal
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
 from django.core.management import CommandError, call_command
 
+from apps.monitoring.core.clock import to_minute
+from apps.monitoring.management.commands import simulate
 from apps.monitoring.models import AlertTransition
 from tests.e2e.parts import ROOT, environment_of_tests, eventually, manage
 
@@ -120,6 +124,15 @@ def test_live_traffic_goes_at_the_pace_of_the_clock_tells_of_its_incident_and_en
     counted = summary(window)
     assert counted["interactions"]["total"] == total
     assert counted["model_usage"]["claude-opus-4-6"]["count"] > 0
+
+
+def test_what_is_backfilled_begins_after_what_was_recorded() -> None:
+    now = time.time()
+    assert simulate._unrecorded(now - 600, now) == now - 600
+    made = result("simulate", "--minutes", "4", "--rate", "60")
+    last = to_minute(datetime.fromisoformat(made["to"]) - timedelta(seconds=1))
+    assert simulate._unrecorded(now - 600, now + 120) in {60.0 * (last + 1), 60.0 * last}, "the last minute may have nothing"
+    assert simulate._unrecorded(now - 600, now) <= now
 
 
 @pytest.mark.timeout(90)

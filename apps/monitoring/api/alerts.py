@@ -112,6 +112,7 @@ class AlertsView(mixins.ListModelMixin, mixins.RetrieveModelMixin, Rows[Alert]):
 
     queryset = Alert.objects.select_related("acknowledged_by")
     needed = {"acknowledge": tenancy.CHANGE}
+    asked = tuple(AskedSerializer().fields)
 
     def get_serializer_class(self) -> type[AlertSerializer]:
         """The list without histories."""

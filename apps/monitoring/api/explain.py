@@ -16,7 +16,7 @@ from rest_framework.views import APIView
 
 from apps.monitoring.alerts.explain import explain
 from apps.monitoring.alerts.explanation import Explanation, as_json
-from apps.monitoring.api import problem
+from apps.monitoring.api import parameters, problem
 from apps.monitoring.api.serializers import ProblemSerializer
 from apps.monitoring.api.tenancy import MayUse, bound, visible
 from apps.monitoring.core.clock import to_minute
@@ -161,6 +161,7 @@ class ExplainView(APIView):
         query = request.query_params
         tenant = visible(request, query.get("tenant"))
         confined = bool(bound(request))
+        parameters.check(request, ("tenant", "minute"))
         rule = AlertRule.objects.filter(pk=pk).first()
         if rule is None or (confined and not _concerns(rule, tenant)):
             raise Http404

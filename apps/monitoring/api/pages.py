@@ -11,13 +11,14 @@ from rest_framework.pagination import Cursor, CursorPagination
 from rest_framework.request import Request
 
 _NUL: Final = "\x00"
+PAGING: Final = ("cursor", "page_size")
 
 
 class Pages(CursorPagination):
     """In the order of a field in which no two rows are the same; the view names it in ``ordering``."""
 
     page_size = 50
-    page_size_query_param = "page_size"
+    cursor_query_param, page_size_query_param = PAGING
     max_page_size = 500
 
     def paginate_queryset(self, queryset: Any, request: Request, view: Any = None) -> list[Any] | None:

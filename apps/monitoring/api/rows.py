@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Any, Generic, TypeVar
 
 from django.db import models, transaction
@@ -10,8 +10,8 @@ from rest_framework import mixins, viewsets
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from apps.monitoring.api import tenancy
-from apps.monitoring.api.pages import Pages
+from apps.monitoring.api import parameters, tenancy
+from apps.monitoring.api.pages import PAGING, Pages
 
 Row = TypeVar("Row", bound=models.Model)
 
@@ -25,6 +25,14 @@ class Rows(viewsets.GenericViewSet[Row], Generic[Row]):
     ordering = "-id"
     needed: Mapping[str, str] = {}
     """What an action that the framework does not know needs: view, add, change or delete."""
+
+    asked: Collection[str] = ()
+    """What a list can be asked for, beside its pages."""
+
+    def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:
+        """Refuse what cannot be asked for, once it is known that the request may ask."""
+        super().initial(request, *args, **kwargs)
+        parameters.check(request, (*self.asked, *PAGING) if self.action == "list" else ())
 
     def get_queryset(self) -> models.QuerySet[Row]:
         """The rows that there are for the request."""

@@ -83,6 +83,7 @@ class RulesView(EditedRows[AlertRule]):
     queryset = AlertRule.objects.prefetch_related(_channels())
     serializer_class = RuleSerializer
     ordering = "name"
+    asked = ("name",)
     needed = dict.fromkeys(("backtest", "backtest_unsaved", "suggest", "suggest_unsaved"), tenancy.VIEW)
 
     def filter_queryset(self, queryset: QuerySet[Any]) -> QuerySet[Any]:

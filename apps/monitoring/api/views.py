@@ -14,7 +14,7 @@ from rest_framework.response import Response
 from rest_framework.views import APIView
 
 from apps.monitoring import status
-from apps.monitoring.api import problem
+from apps.monitoring.api import parameters, problem
 from apps.monitoring.api.serializers import PARTS, READINESS, SERIES, SUMMARY, HealthSerializer, ProblemSerializer
 from apps.monitoring.api.tenancy import visible
 from apps.monitoring.catalogue import RATIOS
@@ -28,6 +28,7 @@ _RANGE: Final = (
     OpenApiParameter("from", OpenApiTypes.DATETIME, description="Start, included."),
     OpenApiParameter("to", OpenApiTypes.DATETIME, description="End, not included. Default: now."),
 )
+_NAMES: Final = frozenset(one.name for one in _RANGE)
 _PROBLEMS: Final = {(code, problem.MEDIA_TYPE): ProblemSerializer for code in (400, 401, 403, 404, 503)}
 
 
@@ -45,6 +46,7 @@ class SummaryView(APIView):
         """Times in ms, costs in USD, rates as shares of 1. A statistic without samples is null, never 0."""
         query = request.query_params
         tenant = visible(request, query.get("tenant"))
+        parameters.check(request, _NAMES)
         start, end = window.parse(query.get("window"), query.get("from"), query.get("to"), timezone.now())
         return Response(summary.shared(tenant, start, end))
 
@@ -75,6 +77,7 @@ class SeriesView(APIView):
         """A value is null where nothing was recorded that it could be made of; a count or rate of nothing is 0."""
         query = request.query_params
         tenant = visible(request, query.get("tenant"))
+        parameters.check(request, {*_NAMES, "metric", "stat", "step", "group_by"})
         metric = query.get("metric") or ""
         default = Statistic.RATIO if metric in RATIOS else Statistic.COUNT
         question = Question(metric, query.get("stat") or default, query.get("group_by") or None)

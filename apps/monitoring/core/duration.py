@@ -6,7 +6,7 @@ import re
 from types import MappingProxyType
 from typing import Final
 
-_SPELLING: Final = re.compile(r"(\d{1,6})\s*([mhd]?)\Z")
+_SPELLING: Final = re.compile(r"(\d{1,10})\s*([mhd]?)\Z")
 _MINUTES: Final = MappingProxyType({"": 1, "m": 1, "h": 60, "d": 1_440})
 
 

@@ -13,7 +13,7 @@ from enum import StrEnum
 from types import MappingProxyType
 from typing import Final, Protocol
 
-from apps.monitoring.catalogue import EACH, METRICS, RATIOS, USER_PREFIX, Kind, Metric, user_metric
+from apps.monitoring.catalogue import EACH, METRICS, RATIOS, SHARE, USER_PREFIX, Kind, Metric, user_metric
 from apps.monitoring.core.period import LONGEST, Period
 
 MAX_WINDOW: Final = 30 * 24 * 60
@@ -314,6 +314,9 @@ def _check_thresholds(rule: Rule, found: dict[str, str]) -> None:
         return
     if not _finite(rule.threshold):
         found["threshold"] = f"a threshold is a finite number, not {rule.threshold!r}"
+        return
+    if rule.unit == SHARE and not 0 <= rule.threshold <= 1:
+        found["threshold"] = f"{rule.metric} is a share of 1: write 0.1 for 10 %, not {rule.threshold:g}"
         return
     recovery = rule.recovery_threshold
     if recovery is None:

@@ -8,15 +8,16 @@ from django.urls import reverse
 
 from apps.monitoring.models import Alert, AlertTransition, Series
 
+_SHOWN: Final = ("interactions", "llm_calls")
 _TENANTS: Final = 500
 _FIRING: Final = 50
 _LINES: Final = 15
 
 
 def tenants() -> list[str]:
-    """The tenants to choose from, by name: those with a rolled-up interaction."""
-    named = Series.objects.filter(metric="interactions").exclude(tenant="").order_by("tenant")
-    return list(named.values_list("tenant", flat=True)[:_TENANTS])
+    """The tenants to choose from, by name: those with a rolled-up interaction or call to a language model."""
+    named = Series.objects.filter(metric__in=_SHOWN).exclude(tenant="").order_by("tenant")
+    return list(named.values_list("tenant", flat=True).distinct()[:_TENANTS])
 
 
 def firing(tenant: str | None) -> list[dict[str, Any]]:

@@ -12,6 +12,7 @@ from django.core.management import CommandError, call_command
 
 from apps.monitoring.alerts import defaults
 from apps.monitoring.models import AlertRule, Channel
+from tests.integration.alerts import judged
 
 pytestmark = pytest.mark.django_db
 
@@ -61,6 +62,24 @@ def test_what_is_exported_is_applied_without_a_change(tmp_path: Path, channels: 
     assert everything() == before
     assert "hush" not in exported.read_text()
     assert told("export", "error-rate-5m")["rules"][0]["channels"] == ["mail", "slack"]
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [
+        {"description": "first\u2028second\u2029third\x85fourth"},
+        {"metric": "user.x", "statistic": "count", "label_filter": {"a": "x\u2028y"}},
+        {"scope": "one_tenant", "tenant": "a\u2028b"},
+        {"cooldown_minutes": 1_000_001},
+        {"keep_firing_for_minutes": 2**31 - 1},
+    ],
+)
+def test_what_yaml_or_a_terminal_would_break_is_exported_whole(fields: dict[str, Any], tmp_path: Path) -> None:
+    judged.rule("odd", **fields)
+    exported = tmp_path / "all.yaml"
+    exported.write_text(said("export"))
+    answer = told("apply", str(exported))
+    assert (answer["created"], answer["changed"], answer["unchanged"]) == ([], [], 1)
 
 
 def test_an_empty_database_becomes_what_was_exported(tmp_path: Path) -> None:

@@ -144,7 +144,7 @@ class TestJudging:
             ({"metric": "response_time", "statistic": "p50"}, {'response_time{tenant="acme"}': "100*9|5000*10"}, 5_000, 19),
             ({"metric": "conversations", "statistic": "count", "window": "3m"}, {'conversations{tenant="acme"}': "4x2"}, 12, 12),
             (
-                {"metric": "handoff_rate", "statistic": "ratio", "window": "2m"},
+                {"metric": "handoff_rate", "statistic": "ratio", "window": "2m", "threshold": 0},
                 {'conversations{tenant="acme"}': "5x2", 'handoff_conversations{tenant="acme"}': "1x1", 'interactions{tenant="acme"}': "9x2"}, 0.2, 18,
             ),
             ({"metric": "user.carts", "statistic": "count"}, {'user.carts{tenant="acme", shop="x"}': "5|7"}, 2, 2),

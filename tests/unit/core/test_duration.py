@@ -14,7 +14,7 @@ def test_a_stretch_of_time_is_whole_minutes_hours_or_days(text: str, minutes: in
     assert duration.parse(text) == minutes
 
 
-@pytest.mark.parametrize("text", ["", "m", "1.5h", "-1", "1h30m", "10s", "1w", "1234567", "٣x"])
+@pytest.mark.parametrize("text", ["", "m", "1.5h", "-1", "1h30m", "10s", "1w", "12345678901", "٣x"])
 def test_anything_else_is_refused(text: str) -> None:
     with pytest.raises(ValueError, match="whole minutes"):
         duration.parse(text)
@@ -25,6 +25,6 @@ def test_the_spelling_is_the_shortest(minutes: int, text: str) -> None:
     assert duration.spell(minutes) == text
 
 
-@given(st.integers(0, 999_999))
+@given(st.integers(0, 2**31 - 1))
 def test_what_is_spelled_is_read_back(minutes: int) -> None:
     assert duration.parse(duration.spell(minutes)) == minutes

@@ -22,6 +22,7 @@ from apps.monitoring.core.rules import (
 )
 
 SOUND = Rule(name="slow", metric="response_time", statistic="p95", operator="gt", threshold=5_000.0)
+OF_A_SHARE: dict[str, Any] = {"metric": "error_rate", "statistic": "ratio", "threshold": 0.1}
 
 
 @pytest.mark.parametrize(
@@ -66,10 +67,12 @@ def test_a_rule_that_can_work_has_no_problems(change: dict[str, Any]) -> None:
         ({"metric": "errors", "statistic": "p95"}, "statistic", "counter"),
         ({"metric": "cost", "statistic": "max"}, "statistic", "amount"),
         ({"metric": "conversations", "statistic": "sum"}, "statistic", "distinct"),
-        ({"metric": "error_rate", "statistic": "mean"}, "statistic", "must be ratio"),
+        ({"metric": "error_rate", "statistic": "mean", "threshold": 0.1}, "statistic", "must be ratio"),
         ({"metric": "user.carts", "statistic": "ratio"}, "statistic", "has no ratio"),
         ({"operator": "ne"}, "operator", "ne"),
         ({"threshold": math.nan}, "threshold", "finite"),
+        ({**OF_A_SHARE, "threshold": 10.0}, "threshold", "write 0.1 for 10 %, not 10"),
+        ({**OF_A_SHARE, "threshold": -0.1}, "threshold", "a share of 1"),
         ({"threshold": math.inf}, "threshold", "finite"),
         ({"threshold": None}, "threshold", "finite"),
         ({"threshold": "5"}, "threshold", "finite"),
@@ -95,7 +98,7 @@ def test_a_rule_that_can_work_has_no_problems(change: dict[str, Any]) -> None:
         ({"label_filter": {"model": "gpt-4o"}}, "label_filter", "no label model"),
         ({"label_filter": []}, "label_filter", "object"),
         ({"metric": "cost", "statistic": "sum", "label_filter": {"model": 4}}, "label_filter", "texts"),
-        ({"metric": "error_rate", "statistic": "ratio", "label_filter": {"operation": "crm"}}, "label_filter", "no label"),
+        ({**OF_A_SHARE, "label_filter": {"operation": "crm"}}, "label_filter", "no label"),
         ({"message_template": "{nobody}"}, "message_template", "nobody"),
         ({"message_template": "{}"}, "message_template", "unknown placeholder"),
         ({"message_template": "{rule.__class__}"}, "message_template", "__class__"),
@@ -124,7 +127,9 @@ def test_every_metric_has_a_statistic_that_suits_it() -> None:
         assert (Statistic.FORECAST in of_a_budget) == (metric.kind is Kind.AMOUNT)
         assert (Statistic.COUNT in of_a_budget) == (metric.kind is not Kind.DISTINCT)
     for ratio in RATIOS:
-        assert [s for s in Statistic if not problems(replace(SOUND, metric=ratio, statistic=s.value))] == [Statistic.RATIO]
+        one = replace(SOUND, metric=ratio, threshold=0.5)
+        assert [s for s in Statistic if not problems(replace(one, statistic=s.value))] == [Statistic.RATIO]
+        assert not problems(replace(one, statistic=Statistic.RATIO, threshold=50.0, change_against="day"))
 
 
 @pytest.mark.parametrize(

@@ -17,6 +17,7 @@ from apps.monitoring.core import duration
 from apps.monitoring.models import AlertRule
 
 _WIDTH: Final = 120
+_BREAKS: Final = frozenset("\x85\u2028\u2029")
 _EXACT: Final = 2.0**53
 
 
@@ -118,7 +119,9 @@ def written(rule: AlertRule, channels: Iterable[str]) -> dict[str, Any]:
 
 def dump(value: object) -> str:
     """YAML that `document.load` reads back."""
-    return yaml.safe_dump(value, sort_keys=False, allow_unicode=True, width=_WIDTH)
+    text = yaml.safe_dump(value, sort_keys=False, allow_unicode=True, width=_WIDTH)
+    # YAML takes these for the end of a line, and reads a space; escaped they are what they are.
+    return yaml.safe_dump(value, sort_keys=False, allow_unicode=False, width=_WIDTH) if _BREAKS & set(text) else text
 
 
 def _entry(value: object, place: str) -> Entry:

@@ -64,7 +64,7 @@ class Command(MonitoringCommand):
     def lines(self, result: dict[str, Any]) -> list[str]:
         """A file, or a diff and what it comes to."""
         if "rules" in result:
-            return rules.dump(result).splitlines()
+            return rules.dump(result).removesuffix("\n").split("\n")
         if "tests" in result:
             return self._outcomes(result)
         shown = [self._coloured(line) for line in result["diff"]]

@@ -14,14 +14,14 @@ from typing import Any, Final
 from django.core.management.base import CommandError, CommandParser
 from tqdm import tqdm
 
-from apps.monitoring.core.clock import minute_of
+from apps.monitoring.core.clock import SECONDS, minute_of
 from apps.monitoring.demo.incidents import INCIDENTS, Outbreak
 from apps.monitoring.demo.parameters import TENANTS
 from apps.monitoring.demo.traffic import Traffic
 from apps.monitoring.ingest.hotstore import HotStore
 from apps.monitoring.ingest.recorder import flush_now
 from apps.monitoring.management.command import MonitoringCommand
-from apps.monitoring.query import window
+from apps.monitoring.query import series, window
 from apps.monitoring.rollup import locks, shards
 
 _FLUSH_SECONDS: Final = 30.0
@@ -51,7 +51,13 @@ class Command(MonitoringCommand):
         add("--incident-after", type=float, metavar="SECONDS", help="when it begins, from the start (default: 0)")
         add("--incident-minutes", type=float, metavar="MINUTES", help="how long it lasts (default: 4)")
         add("--live", action="store_true", help="at the pace of the clock, until Ctrl-C")
-        add("--backfill", type=float, default=0.0, metavar="MINUTES", help="with --live: calm traffic up to now first")
+        add(
+            "--backfill",
+            type=float,
+            default=0.0,
+            metavar="MINUTES",
+            help="with --live: calm traffic up to now first, after the last minute that has any",
+        )
 
     def run(self, **options: Any) -> dict[str, Any]:
         """Drive until the end, or until Ctrl-C; what was recorded until then counts."""
@@ -118,7 +124,7 @@ def _range(options: dict[str, Any]) -> tuple[float, float]:
     """Start and end in epoch seconds; live traffic has no end."""
     now = time.time()
     if options["live"]:
-        return now - options["backfill"] * 60, math.inf
+        return _unrecorded(now - options["backfill"] * 60, now), math.inf
     span = options["minutes"] * 60
     if options["start"] is None:
         return now - span, now
@@ -126,6 +132,15 @@ def _range(options: dict[str, Any]) -> tuple[float, float]:
     if start + span > now:
         raise CommandError(f"{options['minutes']:g} minutes from --start {options['start']} end in the future")
     return start, start + span
+
+
+def _unrecorded(start: float, now: float) -> float:
+    """Where nothing was recorded yet: minutes that have been judged do not become others when this is started again."""
+    moments = (datetime.fromtimestamp(one, UTC) for one in (start, now))
+    recorded = series.per_minute(None, *moments) if start < now else []
+    if not recorded:
+        return start
+    return min(now, datetime.fromisoformat(recorded[-1]["minute"]).timestamp() + SECONDS)
 
 
 def _outbreak(options: dict[str, Any], start: float, end: float) -> Outbreak | None:

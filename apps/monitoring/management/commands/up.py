@@ -17,8 +17,10 @@ from typing import Any, Final
 
 from django.conf import settings
 from django.contrib.auth import get_user_model
+from django.core.exceptions import ObjectDoesNotExist
 from django.core.management import call_command
 from django.core.management.base import BaseCommand, CommandError, CommandParser
+from django.db import DatabaseError
 
 from apps.monitoring.dashboard.login import one_time_login_path
 from apps.monitoring.models import Channel
@@ -27,6 +29,7 @@ from config.embedded.process import answers, free_port
 from config.supervisor import parts
 
 _PORT: Final = 8000
+_USER: Final = "admin"
 _ASKED: Final = (128 + signal.SIGINT, 128 + signal.SIGTERM)
 """What honcho returns when it was asked to stop."""
 
@@ -103,7 +106,7 @@ class Command(BaseCommand):
         )
 
     def _tell(self, address: str, env: dict[str, str]) -> None:
-        user, _ = get_user_model().objects.get_or_create(username="admin", defaults={"is_staff": True, "is_superuser": True})
+        user, _ = get_user_model().objects.get_or_create(username=_USER, defaults={"is_staff": True, "is_superuser": True})
         self.stdout.write(
             f"\n  dashboard       {address}/dashboard/"
             f"\n  one-time login  {address}{one_time_login_path(user)}"
@@ -122,9 +125,11 @@ def _record_to(env: Mapping[str, str]) -> str:
 
 def _address(state: Path) -> str:
     try:
-        return str(json.loads((state / "up.json").read_text())["address"])
-    except (OSError, ValueError, KeyError):
+        address = str(json.loads((state / "up.json").read_text())["address"])
+        user = get_user_model().objects.get(username=_USER)
+    except (OSError, ValueError, KeyError, ObjectDoesNotExist, DatabaseError):
         return "it is just starting"
+    return f"{address}/dashboard/\n  one-time login  {address}{one_time_login_path(user)}"
 
 
 def _sink_ports(state: Path) -> tuple[int, int]:
