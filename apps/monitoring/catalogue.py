@@ -173,6 +173,7 @@ MONITOR_EVENTS: Final[Mapping[str, str]] = MappingProxyType(
         "log_lines_failed": "A log line could not be made or written.",
         "log_writes_retried": "Log lines could not be written and were tried again.",
         "rows_older_than_retention": "A record was older than anything that is kept.",
+        "clocks_differ": "A worker's clock was more than 5 s from the database's; the earlier one was taken.",
         "compaction_mismatches": "A compacted row was not the sum of its parts and was made anew.",
         "rows_without_series": "A row had no series, or one that could have been purged while it was there.",
         "series_purged": "A series had no row any more and was deleted.",

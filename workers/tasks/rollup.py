@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import time
-
 from celery import shared_task
+from django.utils import timezone
 
 from apps.monitoring.ingest.hotstore import HotStore
-from apps.monitoring.rollup import shards
+from apps.monitoring.rollup import clock, shards
 from apps.monitoring.runs import track
 
 
@@ -22,4 +21,4 @@ def rollup() -> None:
 @shared_task(name="monitoring.rollup_shard", expires=60)
 def rollup_shard(shard: int) -> None:
     """Seal and roll up what is due in one shard."""
-    shards.roll_up(shard, time.time(), HotStore.from_conf())
+    shards.roll_up(shard, clock.earlier(timezone.now()).timestamp(), HotStore.from_conf())

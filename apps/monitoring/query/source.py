@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Generic, TypeVar
@@ -23,6 +24,7 @@ from apps.monitoring.rollup import floors, periods
 from apps.monitoring.rollup.cells import Cells, cells_of, merge
 
 Answer = TypeVar("Answer")
+Made = TypeVar("Made")
 
 Live = list[tuple[Batch, Held]]
 
@@ -47,6 +49,10 @@ def read(tenant: str, start: int, end: int, store: HotStore) -> Reading:
 
     Raises HotStoreUnavailableError.
     """
+    return _apart(lambda: _read(tenant, start, end, store))
+
+
+def _read(tenant: str, start: int, end: int, store: HotStore) -> Reading:
     with _reading(tenant, start, end, store) as seen:
         owner, stretches = Owner(tenant, seen.names), seen.stored.stretches(seen.start, seen.end)
         cells = whole.read(owner, versions.pieces(seen.stored, stretches))
@@ -73,6 +79,12 @@ def read_steps(  # noqa: PLR0913, PLR0917 - a range is three of them
 
     ``start``, ``end`` and the steps are multiples of ``step``, which divides a day. Raises HotStoreUnavailableError.
     """
+    return _apart(lambda: _read_steps(tenant, start, end, step, metrics, making, store))
+
+
+def _read_steps(  # noqa: PLR0913, PLR0917 - as above
+    tenant: str, start: int, end: int, step: int, metrics: Sequence[str], making: Making[Answer], store: HotStore
+) -> Steps[Answer]:
     coarsest = max(resolution for resolution in Resolution if step % resolution == 0)
     with _reading(tenant, start, end, store, metrics) as seen:
         live: dict[int, Cells] = {}
@@ -82,6 +94,25 @@ def read_steps(  # noqa: PLR0913, PLR0917 - a range is three of them
         pieces = versions.pieces(seen.stored, seen.stored.stretches(seen.start, seen.end, coarsest))
         answers = steps.read(Owner(tenant, seen.names), pieces, step, live, making)
     return Steps(answers, seen.complete_until, seen.known)
+
+
+def _apart(reading: Callable[[], Made]) -> Made:
+    """What a reading makes; inside somebody else's transaction on a connection of its own.
+
+    Only the first statement of a transaction may choose its isolation, and without one moment for all of them what is
+    committed meanwhile would count twice, and be remembered wrongly.
+    """
+    if not connection.in_atomic_block:
+        return reading()
+
+    def connected() -> Made:
+        try:
+            return reading()
+        finally:
+            connection.close()
+
+    with ThreadPoolExecutor(1) as executor:  # a connection is a thread's
+        return executor.submit(connected).result()
 
 
 def watermark(shards: int) -> int | None:
@@ -120,8 +151,7 @@ def _reading(tenant: str, start: int, end: int, store: HotStore, metrics: Sequen
         msg = f"the hot store does not answer: {error}"
         raise HotStoreUnavailableError(msg) from error
     with transaction.atomic():
-        if not connection.savepoint_ids:  # only the first statement of a transaction may choose its isolation
-            _repeatable_read()
+        _repeatable_read()
         counted = set(RollupBatch.objects.filter(id__in={batch.id for batch, _ in live}).values_list("id", flat=True))
         committed = {str(identity) for identity in counted}
         owned = Series.objects.filter(tenant=tenant)

@@ -47,11 +47,12 @@ class Block:
     ids: Integers
 
 
-def commit(shard: int, batch: Batch, chunks: Iterable[Chunk]) -> bool:
+def commit(shard: int, batch: Batch, chunks: Iterable[Chunk], *, among_rows: bool = False) -> bool:
     """Put a batch into the snapshots; False when it is there already.
 
     The batch id is inserted in the same transaction as the rows: that is what makes a repetition harmless. Only one
-    process works on a shard at a time (`locks.shard`), so a late batch may read, merge and write its rows.
+    process works on a shard at a time (`locks.shard`), so a late batch may read, merge and write its rows. ``among_rows``:
+    as if there were rows of its minute already. Raises IntegrityError when there are, and nothing told of them.
     """
     if RollupBatch.objects.filter(id=batch.id).exists():
         return False
@@ -69,7 +70,7 @@ def commit(shard: int, batch: Batch, chunks: Iterable[Chunk]) -> bool:
                 refused = sum(columns.names.size for columns in found)
             else:
                 blocks = (Block(columns, _series_ids.of(columns, batch.minute, aside)) for columns in found)
-                written = _write(shard, batch, blocks, resolution)
+                written = _write(shard, batch, blocks, resolution, among_rows=among_rows or _may_have_rows(shard, batch))
             RollupBatch.objects.create(
                 id=batch.id,
                 shard=shard,
@@ -84,12 +85,11 @@ def commit(shard: int, batch: Batch, chunks: Iterable[Chunk]) -> bool:
     return True
 
 
-def _write(shard: int, batch: Batch, blocks: Iterable[Block], resolution: Resolution) -> int:
+def _write(shard: int, batch: Batch, blocks: Iterable[Block], resolution: Resolution, *, among_rows: bool) -> int:
     """The rows of a batch at the resolution that still has rows of its minute, and what is stale by now; returns how many."""
-    moment = to_datetime(batch.minute)
     start = resolution.floor(batch.minute)
     period = to_datetime(start)
-    if resolution is not Resolution.MINUTE or _may_have_rows(shard, moment):
+    if resolution is not Resolution.MINUTE or among_rows:
         cells = _cells(blocks)
         written = len(cells)
         _take_back(shard, resolution, period, cells)
@@ -161,8 +161,9 @@ def without_proof(minute: int) -> bool:
     return retention.without_proof(to_datetime(minute))
 
 
-def _may_have_rows(shard: int, moment: datetime) -> bool:
+def _may_have_rows(shard: int, batch: Batch) -> bool:
     """Whether an earlier batch may have written rows of the minute. The proofs of old ones are gone."""
+    moment = to_datetime(batch.minute)
     return retention.without_proof(moment) or RollupBatch.objects.filter(shard=shard, minute=moment).exists()
 
 

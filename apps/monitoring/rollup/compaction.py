@@ -107,7 +107,7 @@ def merged_rows(period: Period) -> Iterator[tuple[int, list[Row]]]:
     with connection.cursor() as cursor:
         # A cursor that is read to its end must not be planned for its first rows; one group a series has to fit.
         cursor.execute("SET LOCAL cursor_tuple_fraction = 1.0; SET LOCAL work_mem = '128MB'")
-    with connection.connection.cursor(name="compaction", binary=True) as stream:
+    with connection.wrap_database_errors, connection.connection.cursor(name="compaction", binary=True) as stream:
         stream.execute(
             _MERGED,
             {

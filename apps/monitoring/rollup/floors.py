@@ -36,7 +36,12 @@ def destination(minute: int, refused_before: int) -> Resolution | None:
     if minute < refused_before:
         return None
     floors = read()
-    return next((resolution for resolution in Resolution if resolution.floor(minute) >= floors.get(resolution, 0)), None)
+
+    def has_rows(resolution: Resolution) -> bool:
+        """It and all coarser ones: of a minute whose hour is gone the day would be made anew, of that minute alone."""
+        return all(one.floor(minute) >= floors.get(one, 0) for one in Resolution if one >= resolution)
+
+    return next(filter(has_rows, Resolution), None)
 
 
 def hold() -> None:

@@ -44,13 +44,16 @@ class Retained:
 
 
 def kept_days(resolution: Resolution) -> int:
-    """How many days rows of a resolution are kept by the settings; rows of a minute at least as long as a rule looks back."""
+    """How many days rows of a resolution are kept by the settings.
+
+    Those of a minute at least as long as a rule looks back, coarser ones at least as long as finer ones: what is late for a
+    minute belongs to its hour and its day as well.
+    """
     settings = conf()
-    if resolution is Resolution.DAY:
-        return settings.retention_day_days
-    if resolution is Resolution.HOUR:
-        return settings.retention_hour_days
-    return max(settings.retention_minute_days, _longest_reach() // Resolution.DAY + 2)
+    minutes = max(settings.retention_minute_days, _longest_reach() // Resolution.DAY + 2)
+    hours = max(settings.retention_hour_days, minutes)
+    days = max(settings.retention_day_days, hours)
+    return {Resolution.MINUTE: minutes, Resolution.HOUR: hours, Resolution.DAY: days}[resolution]
 
 
 def _longest_reach() -> int:

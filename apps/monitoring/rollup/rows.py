@@ -20,8 +20,9 @@ _COPY: Final = "COPY monitoring_metricsnapshot ({}) FROM STDIN (FORMAT BINARY)"
 
 
 def copy(rows: Iterable[Row]) -> None:
-    """Write rows that are not there yet."""
+    """Write rows that are not there yet. Raises IntegrityError when one is."""
     with (
+        connection.wrap_database_errors,
         connection.cursor() as cursor,
         cursor.copy(_COPY.format(_COLUMNS)) as into,
     ):
@@ -31,9 +32,13 @@ def copy(rows: Iterable[Row]) -> None:
 
 
 def copy_encoded(blocks: Iterable[Sequence[bytes]]) -> int:
-    """Write rows that are not there yet, as `copyformat.encode` spells them; returns how many."""
+    """Write rows that are not there yet, as `copyformat.encode` spells them; returns how many. Raises IntegrityError."""
     written = 0
-    with connection.cursor() as cursor, cursor.copy(_COPY.format(copyformat.COLUMNS)) as into:
+    with (
+        connection.wrap_database_errors,
+        connection.cursor() as cursor,
+        cursor.copy(_COPY.format(copyformat.COLUMNS)) as into,
+    ):
         into.write(copyformat.HEADER)
         for rows in blocks:
             into.write(b"".join(rows))

@@ -8,6 +8,8 @@ from collections import deque
 from dataclasses import dataclass
 from typing import Final
 
+from django.db import DatabaseError, DataError, IntegrityError
+
 from apps.monitoring.conf import conf
 from apps.monitoring.core.clock import minute_of, to_datetime
 from apps.monitoring.ingest.hotstore import Batch, HotStore
@@ -45,7 +47,8 @@ def roll_up(shard: int, now: float, store: HotStore, *, complete: bool = True) -
     Then move the watermark, unless the minutes are not ``complete``: who holds the sealing may fill them further. After
     an outage of hours one tick does not do everything, so that the last minutes never wait for long. A crash anywhere is
     repaired by the next tick: what is sealed is found again, what is committed is known by its id, what is committed but not
-    dropped is dropped. Raises RedisError or DatabaseError; the watermark then stays.
+    dropped is dropped. Raises RedisError or DatabaseError; the watermark then stays. A batch that the database refuses keeps
+    the watermark before its minute, and no other batch waiting; what it was refused with is raised in the end.
     """
     with locks.shard(shard) as mine:
         if not mine:
@@ -55,22 +58,47 @@ def roll_up(shard: int, now: float, store: HotStore, *, complete: bool = True) -
         sealed = [batch for batch in store.seal(shard, until) if batch.minute < until]
         live = [batch for batch in sealed if batch.minute >= until - _LIVE_MINUTES]
         behind = deque(sealed[: len(sealed) - len(live)])
-        committed = sum(_put(shard, batch, store) for batch in live)
+        work = _Work(shard, store)
+        for batch in live:
+            work.put(batch)
         deadline = time.monotonic() + _TICK_SECONDS
         while behind:
-            committed += _put(shard, behind.popleft(), store)
+            work.put(behind.popleft())
             if time.monotonic() >= deadline:
                 break
         if complete:
-            batches.advance(shard, until, left=[batch.minute for batch in behind])
-        return Tick(shard, committed, len(behind))
+            batches.advance(shard, until, left=[batch.minute for batch in (*behind, *work.refused)])
+        for error in work.refused.values():
+            raise error
+        return Tick(shard, work.committed, len(behind))
 
 
-def _put(shard: int, batch: Batch, store: HotStore) -> bool:
-    """Whether it was not in the snapshots yet."""
-    new = batches.commit(shard, batch, store.chunks(shard, batch))
-    store.drop(shard, batch)
-    return new
+class _Work:
+    """Batches of a shard on their way into the snapshots."""
+
+    def __init__(self, shard: int, store: HotStore) -> None:
+        self._shard, self._store = shard, store
+        self.committed = 0
+        """Those that were not there yet."""
+        self.refused: dict[Batch, DatabaseError] = {}
+
+    def put(self, batch: Batch) -> None:
+        """Commit it, and drop it from the hot store."""
+        try:
+            new = self._commit(batch)
+        except (DataError, IntegrityError) as error:
+            _log.exception("batch %s of %s is refused", batch.id, to_datetime(batch.minute))
+            self.refused[batch] = error
+            return
+        self._store.drop(self._shard, batch)
+        self.committed += new
+
+    def _commit(self, batch: Batch) -> bool:
+        try:
+            return batches.commit(self._shard, batch, self._store.chunks(self._shard, batch))
+        except IntegrityError:
+            # Rows of the minute are there without a proof: it was retired too early, by a clock that was wrong.
+            return batches.commit(self._shard, batch, self._store.chunks(self._shard, batch), among_rows=True)
 
 
 def roll_up_all(now: float, store: HotStore) -> list[Tick]:

@@ -3,23 +3,26 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Sequence
+import time
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from datetime import UTC, datetime
 from typing import Any, cast
 
 import pytest
-from django.db import connection
+from django.db import connection, transaction
 
-from apps.monitoring.core.clock import to_datetime
+from apps.monitoring.core.clock import minute_of, to_datetime
+from apps.monitoring.core.resolution import Stored
 from apps.monitoring.core.series import GLOBAL
 from apps.monitoring.core.summary import summarize
 from apps.monitoring.ingest.hotstore import Batch, Held, HotStore, shard_of
 from apps.monitoring.ingest.server import server
-from apps.monitoring.query import series, source
+from apps.monitoring.query import remembered, series, source
 from apps.monitoring.query.errors import HotStoreUnavailableError, RangeError, UnknownTenantError
 from apps.monitoring.query.summary import summary
 from apps.monitoring.query.window import parse
-from apps.monitoring.rollup import batches, shards
+from apps.monitoring.rollup import batches, periods, shards
 from tests.integration.ingest.hot import MINUTE, Writer, interaction
 from tests.integration.rollup.stored import AFTER, roll_up, send
 from tests.integration.rollup.test_rollup import TENANTS, some
@@ -50,6 +53,45 @@ class TestReading:
             assert [summarized(tenant) for tenant in (GLOBAL, *TENANTS)] == live
         roll_up()
         assert [summarized(tenant) for tenant in (GLOBAL, *TENANTS)] == live
+
+    @pytest.mark.parametrize("within", [nullcontext, transaction.atomic], ids=["alone", "in a transaction"])
+    @pytest.mark.parametrize("before", [1, 0], ids=["known series", "new series"])
+    def test_a_batch_that_is_committed_between_two_statements_counts_once(
+        self, before: int, within: Callable[[], AbstractContextManager[Any]], monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        remembered._begin_anew()
+        now = time.time()
+        minute = minute_of(now) - 20
+        send(*[interaction(number, "acme", minute - 5) for number in range(before)])
+        roll_up(now)
+        send(*[interaction(number, "acme", minute) for number in range(7)])
+        stored = periods.stored
+
+        def seen() -> int:
+            return int(summarized("acme", minute, minute + 1)["interactions"]["total"])
+
+        def meanwhile(start: int, end: int) -> Stored:
+            monkeypatch.undo()
+            worker = threading.Thread(target=lambda: (roll_up(now), connection.close()))
+            worker.start()
+            worker.join()
+            return stored(start, end)
+
+        monkeypatch.setattr(source.periods, "stored", meanwhile)
+        with within():
+            assert seen() == 7
+        assert [seen() for _ in range(3)] == [7] * 3, "nothing wrong is remembered"
+
+    def test_in_a_transaction_of_somebody_else_no_connection_is_left_open(self) -> None:
+        send(interaction())
+        with connection.cursor() as cursor:
+            for _ in range(2):
+                with transaction.atomic():
+                    assert total() == 1
+                cursor.execute(
+                    "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid()"
+                )
+                assert cursor.fetchone()[0] == 0
 
     def test_a_batch_that_is_committed_and_not_dropped_yet_counts_once(self) -> None:
         send(*[interaction(number) for number in range(7)])

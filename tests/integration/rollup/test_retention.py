@@ -163,6 +163,33 @@ def test_a_floor_waits_for_a_batch_that_is_being_committed_and_holds_none_up() -
     assert floors.move(Resolution.MINUTE, NOW, NOW)
 
 
+class TestMinutesThatAreKeptForALongTime:
+    """A rule that looks far back keeps them, for longer than the settings keep hours."""
+
+    @pytest.fixture(autouse=True)
+    def _settings(self, stores: None, settings: Any) -> None:
+        settings.MONITORING_RETENTION_MINUTE_DAYS = 7
+        settings.MONITORING_RETENTION_HOUR_DAYS = settings.MONITORING_RETENTION_DAY_DAYS = 30
+        rule(budget="month", statistic="sum", metric="cost")
+
+    def test_coarser_rows_are_kept_as_long(self) -> None:
+        minutes, hours, days = (retention.kept_days(one) for one in Resolution)
+        assert 30 < minutes == hours == days
+
+    def test_what_is_late_for_a_day_whose_hours_are_gone_takes_nothing_from_the_day(self) -> None:
+        """The hours may have gone under other settings."""
+        day = Resolution.DAY.floor(ago(20))
+        send(*[interaction(n, "acme", day + 60 * n) for n in range(24)])
+        roll_up(LATER)
+        compact()
+        floors.move(Resolution.HOUR, to_datetime(day) + timedelta(days=1), NOW)
+        send(interaction(99, "acme", day + 9 * 60))
+        for made in (lambda: roll_up(LATER), compact):
+            made()
+            total = sum(found[0] for row, found in rows(Resolution.DAY).items() if row[:2] == ("acme", "interactions"))
+            assert total == 25
+
+
 class TestRecordsOlderThanTheMinutes:
     """They are merged into the finest rows that are kept, and the whole is as if they had come in time."""
 

@@ -10,20 +10,23 @@ from typing import Any
 
 import pytest
 import redis
-from django.db import connection
+from django.db import IntegrityError, connection
+from django.utils import timezone
 
 from apps.monitoring.catalogue import Kind
 from apps.monitoring.core import distinct
-from apps.monitoring.core.clock import to_datetime
+from apps.monitoring.core.clock import to_datetime, to_minute
 from apps.monitoring.core.resolution import Resolution
 from apps.monitoring.core.series import GLOBAL
 from apps.monitoring.ingest.hotstore import Batch, Chunk, HotStore, shard_of
+from apps.monitoring.ingest.recorder import recorder
 from apps.monitoring.models import Compaction, RollupBatch, Series, ShardProgress
 from apps.monitoring.query.source import watermark
-from apps.monitoring.rollup import batches, locks, maintenance, partitions, shards
+from apps.monitoring.rollup import batches, clock, locks, maintenance, partitions, retention, shards
 from tests.integration.ingest.hot import MINUTE, interaction
 from tests.integration.rollup.stored import AFTER, Row, merged, roll_up, rows, send, value
 from tests.unit.ingest.made import KINDS, event
+from workers.tasks.rollup import rollup_shard
 
 pytestmark = pytest.mark.usefixtures("stores")
 
@@ -205,13 +208,62 @@ def test_a_shard_whose_batch_cannot_be_committed_keeps_its_watermark_and_its_bat
     try:
         with pytest.raises(Exception, match="nobody"):
             shards.roll_up(shard, AFTER, store)
-        assert not ShardProgress.objects.filter(shard=shard).exists()
+        assert ShardProgress.objects.get(shard=shard).complete_until == to_datetime(MINUTE)
         assert rows() == {}
     finally:
         with connection.cursor() as cursor:
             cursor.execute("ALTER TABLE monitoring_rollupbatch DROP CONSTRAINT nobody")
     assert shards.roll_up(shard, AFTER, store).batches == 1
     assert value("interactions", "acme") == 1
+
+
+def test_a_batch_that_is_refused_holds_up_its_minute_and_no_other_batch() -> None:
+    send(*[interaction(minute, "acme", MINUTE + minute) for minute in range(6)])
+    shard, store = shard_of("acme", 8), HotStore.from_conf()
+    third = f"CHECK (minute <> '{to_datetime(MINUTE + 2).isoformat()}')"
+    with connection.cursor() as cursor:
+        cursor.execute(f"ALTER TABLE monitoring_rollupbatch ADD CONSTRAINT never {third}")
+    try:
+        for _ in range(2):
+            with pytest.raises(IntegrityError, match="never"):
+                shards.roll_up(shard, AFTER, store)
+            assert [batch.minute for batch in store.backlog(shard)] == [MINUTE + 2]
+            assert ShardProgress.objects.get(shard=shard).complete_until == to_datetime(MINUTE + 2)
+    finally:
+        with connection.cursor() as cursor:
+            cursor.execute("ALTER TABLE monitoring_rollupbatch DROP CONSTRAINT never")
+    assert shards.roll_up(shard, AFTER, store).batches == 1
+    assert value("interactions", "acme") == 6
+
+
+def test_a_late_record_of_a_minute_whose_proof_was_retired_too_early_counts() -> None:
+    """By a clock that was wrong once."""
+    now = timezone.now().replace(second=0, microsecond=0)
+    minute = to_minute(now) - 10
+    send(interaction(0, "acme", minute))
+    roll_up(now.timestamp())
+    assert retention._retire_proofs(now + timedelta(days=60), HotStore.from_conf()) == RollupBatch.objects.count() + 1
+    send(interaction(1, "acme", minute), interaction(2, "acme", minute + 1))
+    roll_up(now.timestamp())
+    assert HotStore.from_conf().backlogs(range(8)) == []
+    assert value("interactions", "acme") == 3
+
+
+class TestAClockThatIsWrong:
+    @pytest.mark.parametrize(("hours", "taken"), [(2, 0), (-2, -2), (0, 0)])
+    def test_the_earlier_one_is_taken_and_a_difference_is_counted(self, hours: int, taken: int) -> None:
+        now, before = timezone.now(), recorder().flusher.counters["clocks_differ"]
+        found = clock.earlier(now + timedelta(hours=hours))
+        assert abs(found - now - timedelta(hours=taken)) < timedelta(seconds=5)
+        assert recorder().flusher.counters["clocks_differ"] - before == bool(hours)
+
+    def test_a_worker_that_is_ahead_seals_and_completes_nothing_that_is_not_over(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        now = timezone.now()
+        send(interaction(0, "acme", to_minute(now)))
+        monkeypatch.setattr(timezone, "now", lambda: now + timedelta(hours=2))
+        rollup_shard(shard_of("acme", 8))
+        assert ShardProgress.objects.get().complete_until <= now + timedelta(seconds=5)
+        assert len(HotStore.from_conf().backlogs([shard_of("acme", 8)])) == 1
 
 
 def test_a_worker_whose_clock_is_slow_moves_no_watermark_back() -> None:

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-import time
 from typing import Any
+
+from django.utils import timezone
 
 from apps.monitoring.core.clock import isoformat
 from apps.monitoring.ingest.hotstore import HotStore
 from apps.monitoring.management.command import MonitoringCommand
 from apps.monitoring.query.source import watermark
-from apps.monitoring.rollup import shards
+from apps.monitoring.rollup import clock, shards
 from apps.monitoring.runs import track
 
 
@@ -22,7 +23,7 @@ class Command(MonitoringCommand):
         """Tick every shard."""
         store = HotStore.from_conf()
         with track("rollup"):
-            ticks = shards.roll_up_all(time.time(), store)
+            ticks = shards.roll_up_all(clock.earlier(timezone.now()).timestamp(), store)
         until = watermark(store.shards)
         return {
             "batches": sum(tick.batches for tick in ticks),
