@@ -1,13 +1,49 @@
-"""Addresses that follow from other addresses."""
+"""Addresses of servers: what they say, and which follow from others. What reads one raises ValueError for what is none."""
 
 from __future__ import annotations
 
-from typing import Final
+from collections.abc import Iterable
+from typing import Any, Final
 from urllib.parse import parse_qs, quote, urlsplit
+
+import environ
 
 CLUSTERS: Final = ("redis+cluster://", "rediss+cluster://")
 """How the address of a cluster begins."""
+_DATABASES: Final = ("postgresql://", "postgres://")
+_SERVERS: Final = ("redis://", "rediss://", "unix://")
 _BROKER_DATABASE: Final = 1
+
+
+def database(url: str) -> dict[str, Any]:
+    """Django's settings of a PostgreSQL database."""
+    if not url.startswith(_DATABASES):
+        raise ValueError("not PostgreSQL")
+    found: dict[str, Any] = environ.Env.db_url_config(url)
+    if "," in found["HOST"]:  # of several hosts, one whose port is no number keeps it
+        _check_ports(found["HOST"].split(","))
+    return found
+
+
+def hot_store(url: str) -> str:
+    """The same address; the library would see a wrong port only when the first record is sent."""
+    if not url.startswith(_SERVERS + CLUSTERS):
+        raise ValueError("neither Redis nor Valkey")
+    hosts = urlsplit(url).netloc.rpartition("@")[2]
+    _check_ports(hosts.split(",") if url.startswith(CLUSTERS) else [hosts])
+    return url
+
+
+def mail_server(url: str) -> dict[str, Any]:
+    """Django's settings of a mail server."""
+    found: dict[str, Any] = environ.Env.email_url_config(url)
+    return found
+
+
+def _check_ports(hosts: Iterable[str]) -> None:
+    for host in hosts:
+        if urlsplit(f"//{host}").port == 0:  # raises ValueError for what is no port
+            raise ValueError("no server listens on port 0")
 
 
 def broker_beside(redis_url: str) -> str:

@@ -2,23 +2,19 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import Any
 
-import environ
-from django.core.exceptions import ImproperlyConfigured
-
-from config import variables
-from config.addresses import CLUSTERS, broker_beside
+from config import addresses, variables
 from config.embedded.environment import STATE
 
-env = environ.Env()
 BASE_DIR = Path(__file__).resolve().parent.parent
 
 SECRET_KEY = variables.required("SECRET_KEY", "put 50 or more random characters into the environment, and keep them")
-DEBUG = env.bool("DEBUG", default=False)
-ALLOWED_HOSTS = env.list("ALLOWED_HOSTS", default=["localhost", "127.0.0.1", "[::1]"])
-CSRF_TRUSTED_ORIGINS = env.list("CSRF_TRUSTED_ORIGINS", default=[])
+DEBUG = variables.switch("DEBUG", default=False)
+ALLOWED_HOSTS = variables.texts("ALLOWED_HOSTS", "localhost", "127.0.0.1", "[::1]")
+CSRF_TRUSTED_ORIGINS = variables.texts("CSRF_TRUSTED_ORIGINS")
 
 INSTALLED_APPS = [
     "django.contrib.admin",
@@ -71,28 +67,22 @@ AUTH_PASSWORD_VALIDATORS = [
     )
 ]
 
-_DATABASE_REMEDY = "such as postgresql://user:password@host:5432/name"
-if not variables.required("DATABASE_URL", _DATABASE_REMEDY).startswith(("postgresql://", "postgres://")):
-    msg = f"DATABASE_URL is not the address of a PostgreSQL database: {_DATABASE_REMEDY}"
-    raise ImproperlyConfigured(msg)
-DATABASES = {"default": env.db("DATABASE_URL")}
+_DATABASE = "a PostgreSQL database, such as postgresql://user:password@host:5432/name"
+DATABASES = {"default": variables.address("DATABASE_URL", addresses.database, _DATABASE)}
 DATABASES["default"].setdefault("OPTIONS", {})["connect_timeout"] = 5
 DATABASES["default"]["CONN_MAX_AGE"] = variables.whole("CONN_MAX_AGE", 60)
 DATABASES["default"]["CONN_HEALTH_CHECKS"] = True
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 
-_REDIS_REMEDY = "such as redis://:password@host:6379/0"
-REDIS_URL = variables.required("REDIS_URL", _REDIS_REMEDY)
-if REDIS_URL.startswith(CLUSTERS):
+_REDIS = "a Redis or Valkey server, such as redis://:password@host:6379/0"
+REDIS_URL = variables.address("REDIS_URL", addresses.hot_store, _REDIS)
+if REDIS_URL.startswith(addresses.CLUSTERS):
     # Celery speaks to one server only, and a cluster has no second database for its queues.
     CELERY_BROKER_URL = variables.required(
         "CELERY_BROKER_URL", "REDIS_URL is a cluster, and Celery needs a server that is none, such as redis://host:6379/0"
     )
-elif REDIS_URL.startswith(("redis://", "rediss://", "unix://")):
-    CELERY_BROKER_URL = env.str("CELERY_BROKER_URL", default=broker_beside(REDIS_URL))
 else:
-    msg = f"REDIS_URL is not the address of a Redis or Valkey server: {_REDIS_REMEDY}"
-    raise ImproperlyConfigured(msg)
+    CELERY_BROKER_URL = variables.text("CELERY_BROKER_URL", addresses.broker_beside(REDIS_URL))
 
 USE_TZ = True
 TIME_ZONE = "UTC"
@@ -106,7 +96,7 @@ WHITENOISE_USE_FINDERS = True
 WHITENOISE_AUTOREFRESH = DEBUG
 
 # HTTPS everywhere, unless this is `make up` on one's own machine.
-INSECURE_HTTP = env.bool("INSECURE_HTTP", default=DEBUG)
+INSECURE_HTTP = variables.switch("INSECURE_HTTP", default=DEBUG)
 SECURE_SSL_REDIRECT = not INSECURE_HTTP
 SECURE_REDIRECT_EXEMPT = [r"^healthz$", r"^readyz$"]
 SECURE_HSTS_SECONDS = 0 if INSECURE_HTTP else 31_536_000
@@ -114,16 +104,17 @@ SECURE_HSTS_INCLUDE_SUBDOMAINS = not INSECURE_HTTP
 SECURE_HSTS_PRELOAD = not INSECURE_HTTP
 SESSION_COOKIE_SECURE = not INSECURE_HTTP
 CSRF_COOKIE_SECURE = not INSECURE_HTTP
-if env.bool("BEHIND_PROXY", default=False):
+if variables.switch("BEHIND_PROXY", default=False):
     SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https")
 LOGIN_URL = "admin:login"
 
-_email = env.email_url("EMAIL_URL", default="smtp://localhost:25")
+_MAIL = "a mail server, such as smtp+tls://user:password@host:587"
+_email = variables.address("EMAIL_URL", addresses.mail_server, _MAIL, default="smtp://localhost:25")
 EMAIL_BACKEND, EMAIL_HOST, EMAIL_PORT = _email["EMAIL_BACKEND"], _email["EMAIL_HOST"], _email["EMAIL_PORT"]
 EMAIL_HOST_USER, EMAIL_HOST_PASSWORD = _email["EMAIL_HOST_USER"] or "", _email["EMAIL_HOST_PASSWORD"] or ""
 EMAIL_USE_TLS, EMAIL_USE_SSL = _email.get("EMAIL_USE_TLS", False), _email.get("EMAIL_USE_SSL", False)
 EMAIL_TIMEOUT = 10
-DEFAULT_FROM_EMAIL = env.str("DEFAULT_FROM_EMAIL", default="monitoring@localhost")
+DEFAULT_FROM_EMAIL = variables.text("DEFAULT_FROM_EMAIL", "monitoring@localhost")
 
 REST_FRAMEWORK = {
     "DEFAULT_AUTHENTICATION_CLASSES": [
@@ -157,20 +148,21 @@ SPECTACULAR_SETTINGS = {
     ],
 }
 
-SENTRY_DSN = env.str("SENTRY_DSN", default="")
-MONITORING_ENCRYPTION_KEYS = env.list("MONITORING_ENCRYPTION_KEYS", default=[])
-MONITORING_KEY_PREFIX = env.str("MONITORING_KEY_PREFIX", default="agentmon")
-MONITORING_SHARDS = variables.whole("MONITORING_SHARDS", 8, least=1)
+SENTRY_DSN = variables.text("SENTRY_DSN")
+MONITORING_ENCRYPTION_KEYS = variables.texts("MONITORING_ENCRYPTION_KEYS")
+MONITORING_KEY_PREFIX = variables.text("MONITORING_KEY_PREFIX", "agentmon")
+# Each tick is a task for each of them, and each row of all tenants together is there once for each of them.
+MONITORING_SHARDS = variables.whole("MONITORING_SHARDS", 8, least=1, most=1_024)
 MONITORING_GRACE_SECONDS = variables.number("MONITORING_GRACE_SECONDS", 5.0)
 MONITORING_WRITE_MODE = variables.one_of("MONITORING_WRITE_MODE", "buffered", "direct")
 MONITORING_FLUSH_INTERVAL = variables.number("MONITORING_FLUSH_INTERVAL", 1.0, least=0.01)
 MONITORING_QUEUE_SIZE = variables.whole("MONITORING_QUEUE_SIZE", 20_000, least=1)
 MONITORING_QUEUE_BYTES = variables.whole("MONITORING_QUEUE_BYTES", 64_000_000, least=1)
 MONITORING_MAX_PENDING_BYTES = variables.whole("MONITORING_MAX_PENDING_BYTES", 250_000_000, least=1)
-MONITORING_FLUSH_ON_SIGTERM = env.bool("MONITORING_FLUSH_ON_SIGTERM", default=True)
+MONITORING_FLUSH_ON_SIGTERM = variables.switch("MONITORING_FLUSH_ON_SIGTERM", default=True)
 MONITORING_LABEL_CAP = variables.whole("MONITORING_LABEL_CAP", 100, least=1)
 MONITORING_PRICING = variables.one_of("MONITORING_PRICING", "list", "off")
-MONITORING_PRICES = env.json("MONITORING_PRICES", default={})
+MONITORING_PRICES = variables.prices("MONITORING_PRICES")
 MONITORING_NOTIFY_MAX_AGE_SECONDS = variables.whole("MONITORING_NOTIFY_MAX_AGE_SECONDS", 900)
 MONITORING_RULE_TIMEOUT_SECONDS = variables.number("MONITORING_RULE_TIMEOUT_SECONDS", 30.0)
 MONITORING_TIME_ZONE = variables.time_zone("MONITORING_TIME_ZONE")
@@ -178,21 +170,22 @@ MONITORING_READ_CACHE_SECONDS = variables.number("MONITORING_READ_CACHE_SECONDS"
 MONITORING_RETENTION_MINUTE_DAYS = variables.whole("MONITORING_RETENTION_MINUTE_DAYS", 35, least=1)
 MONITORING_RETENTION_HOUR_DAYS = variables.whole("MONITORING_RETENTION_HOUR_DAYS", 180, least=MONITORING_RETENTION_MINUTE_DAYS)
 MONITORING_RETENTION_DAY_DAYS = variables.whole("MONITORING_RETENTION_DAY_DAYS", 3_650, least=MONITORING_RETENTION_HOUR_DAYS)
-MONITORING_BASE_URL = env.str("MONITORING_BASE_URL", default="http://localhost:8000").rstrip("/")
+MONITORING_BASE_URL = variables.text("MONITORING_BASE_URL", "http://localhost:8000").rstrip("/")
 MONITORING_LOG_FORMAT = variables.one_of("MONITORING_LOG_FORMAT", "json", "ecs", "console")
-MONITORING_LOG_PATH = env.str("MONITORING_LOG_PATH", default="-")
+# The one variable that means something when it is empty: lines go nowhere.
+MONITORING_LOG_PATH = os.environ.get("MONITORING_LOG_PATH", "-")
 MONITORING_LOG_QUEUE_SIZE = variables.whole("MONITORING_LOG_QUEUE_SIZE", 20_000, least=1)
 MONITORING_LOG_QUEUE_BYTES = variables.whole("MONITORING_LOG_QUEUE_BYTES", 64_000_000, least=1)
 MONITORING_CONTENT_MODE = variables.one_of("MONITORING_CONTENT_MODE", "redacted", "full", "none")
 MONITORING_REDACTION_PATTERNS = variables.patterns("MONITORING_REDACTION_PATTERNS")
 MONITORING_MAX_TEXT = variables.whole("MONITORING_MAX_TEXT", 2_000, least=1)
-MONITORING_ALERT_EMAILS = env.list("MONITORING_ALERT_EMAILS", default=[])
-MONITORING_WEBHOOK_URL = env.str("MONITORING_WEBHOOK_URL", default="")
-MONITORING_WEBHOOK_SECRET = env.str("MONITORING_WEBHOOK_SECRET", default="")
-MONITORING_SLACK_WEBHOOK_URL = env.str("MONITORING_SLACK_WEBHOOK_URL", default="")
-MONITORING_PAGERDUTY_ROUTING_KEY = env.str("MONITORING_PAGERDUTY_ROUTING_KEY", default="")
-MONITORING_ALLOWED_WEBHOOK_HOSTS = env.list("MONITORING_ALLOWED_WEBHOOK_HOSTS", default=[])
-MONITORING_CUSTOM_HANDLERS = env.list("MONITORING_CUSTOM_HANDLERS", default=[])
+MONITORING_ALERT_EMAILS = variables.texts("MONITORING_ALERT_EMAILS")
+MONITORING_WEBHOOK_URL = variables.text("MONITORING_WEBHOOK_URL")
+MONITORING_WEBHOOK_SECRET = variables.text("MONITORING_WEBHOOK_SECRET")
+MONITORING_SLACK_WEBHOOK_URL = variables.text("MONITORING_SLACK_WEBHOOK_URL")
+MONITORING_PAGERDUTY_ROUTING_KEY = variables.text("MONITORING_PAGERDUTY_ROUTING_KEY")
+MONITORING_ALLOWED_WEBHOOK_HOSTS = variables.texts("MONITORING_ALLOWED_WEBHOOK_HOSTS")
+MONITORING_CUSTOM_HANDLERS = variables.texts("MONITORING_CUSTOM_HANDLERS")
 
 LOGGING = {
     "version": 1,
@@ -200,11 +193,14 @@ LOGGING = {
     "formatters": {"plain": {"format": "{asctime} {levelname} {name}: {message}", "style": "{"}},
     "handlers": {"stderr": {"class": "logging.StreamHandler", "formatter": "plain"}},
     "loggers": {"mail.log": {"level": "WARNING"}, "httpx": {"level": "WARNING"}},
-    "root": {"handlers": ["stderr"], "level": env.str("LOG_LEVEL", default="INFO")},
+    "root": {"handlers": ["stderr"], "level": variables.log_level("LOG_LEVEL")},
 }
 
 if SENTRY_DSN:
     import sentry_sdk
+    from sentry_sdk.utils import Dsn
+
+    variables.address("SENTRY_DSN", Dsn, "a project of Sentry, such as https://key@sentry.example.com/1")
 
     def _redacted(event: Any, hint: Any) -> Any:
         # Late: what redacts is configured by these settings.

@@ -1,44 +1,90 @@
 """Environment variables, read strictly: what cannot be meant is refused by name, with what would do.
 
-Every function raises ImproperlyConfigured with one line; an empty variable is one that is not set.
+Every function raises ImproperlyConfigured with one line; an empty variable, or one of spaces, is one that is not set.
+A value that may be a secret is not told.
 """
 
 from __future__ import annotations
 
 import json
+import logging
 import math
 import os
 import re
+from collections.abc import Callable, Mapping
+from typing import Final, TypeVar
 from zoneinfo import ZoneInfo
 
 from django.core.exceptions import ImproperlyConfigured
 
+Read = TypeVar("Read")
+_SWITCHES: Final[Mapping[str, bool]] = {
+    **dict.fromkeys(("1", "true", "yes", "on", "y", "ok"), True),
+    **dict.fromkeys(("0", "false", "no", "off", "n"), False),
+}
+
+
+def text(name: str, default: str = "") -> str:
+    """A text, as it stands there."""
+    value = os.environ.get(name, "")
+    return value if value.strip() else default
+
+
+def texts(name: str, *default: str) -> list[str]:
+    """Texts with commas between them. Spaces around a text are not part of it."""
+    found = [part.strip() for part in text(name).split(",")]
+    return [part for part in found if part] or list(default)
+
 
 def required(name: str, remedy: str) -> str:
     """A text that has no sensible default."""
-    value = os.environ.get(name, "")
+    value = text(name)
     if not value:
         msg = f"{name} is not set: {remedy}"
         raise ImproperlyConfigured(msg)
     return value
 
 
-def number(name: str, default: float, least: float = 0.0) -> float:
-    """A finite number."""
-    value = os.environ.get(name) or str(default)
+def address(name: str, read: Callable[[str], Read], meant: str, default: str = "") -> Read:
+    """What ``read`` makes of an address; ``meant`` says whose it is, and an example.
+
+    An address may hold a password, and so may what ``read`` complains about: neither is told.
+    """
+    value = text(name, default) or required(name, f"give the address of {meant}")
     try:
-        found = float(value)
-    except ValueError:
-        found = math.nan
-    if not least <= found < math.inf:
-        msg = f"{name} is {value!r}: it must be a number, {least:g} or more"
+        return read(value)
+    except (ValueError, ImproperlyConfigured):
+        msg = f"{name} is not the address of {meant}; a port is a number, and a password has its / ? # @ as %2F %3F %23 %40"
+        raise ImproperlyConfigured(msg) from None
+
+
+def switch(name: str, *, default: bool) -> bool:
+    """On or off."""
+    value = text(name, str(default))
+    found = _SWITCHES.get(value.strip().lower())
+    if found is None:
+        msg = f"{name} is {value!r}: it must be 1 or 0"
         raise ImproperlyConfigured(msg)
     return found
 
 
-def whole(name: str, default: int, least: int = 0) -> int:
+def number(name: str, default: float, least: float = 0.0, most: float = math.inf) -> float:
+    """A finite number."""
+    value = text(name, str(default))
+    try:
+        found = float(value)
+    except ValueError:
+        found = math.nan
+    if not (least <= found <= most and math.isfinite(found)):
+        bounds = f", {least:g} or more" if most == math.inf else f" from {least:g} to {most:g}"
+        msg = f"{name} is {value!r}: it must be a number{bounds}"
+        raise ImproperlyConfigured(msg)
+    return found
+
+
+def whole(name: str, default: int, least: int = 0, most: float = math.inf) -> int:
     """A whole number."""
-    found = number(name, default, least)
+    found = number(name, default, least, most)
     if not found.is_integer():
         msg = f"{name} is {found:g}: it must be a whole number"
         raise ImproperlyConfigured(msg)
@@ -47,16 +93,47 @@ def whole(name: str, default: int, least: int = 0) -> int:
 
 def one_of(name: str, *choices: str) -> str:
     """One of some words; the first is the default."""
-    value = os.environ.get(name) or choices[0]
+    value = text(name, choices[0])
     if value not in choices:
         msg = f"{name} is {value!r}: it must be one of {', '.join(choices)}"
         raise ImproperlyConfigured(msg)
     return value
 
 
+def log_level(name: str) -> str:
+    """The name of a level of `logging`, in small letters or capitals; the default is INFO."""
+    value = text(name, "INFO")
+    found = value.strip().upper()
+    if found not in logging.getLevelNamesMapping():
+        msg = f"{name} is {value!r}: it must be one of DEBUG, INFO, WARNING, ERROR, CRITICAL"
+        raise ImproperlyConfigured(msg)
+    return found
+
+
+def prices(name: str) -> dict[str, dict[str, float]]:
+    """Prices by model and kind, as JSON. What they may be is known where they are used."""
+    # Late: only whoever has prices of their own waits for it while settings are read.
+    from apps.monitoring.ingest.prices import own_rates
+
+    value = text(name, "{}")
+    try:
+        found = json.loads(value)
+    except ValueError:
+        found = None
+    if not isinstance(found, dict):
+        msg = f'{name} is {value!r}: it must be JSON such as {{"my-model": {{"input": 1.5, "output": 6}}}}'
+        raise ImproperlyConfigured(msg)
+    try:
+        for model, rates in found.items():
+            own_rates(model, rates)
+    except ValueError as error:
+        raise ImproperlyConfigured(str(error)) from None
+    return found
+
+
 def patterns(name: str) -> list[str]:
     """Regular expressions, as a JSON list of texts: a pattern may hold any character that could part a list."""
-    value = os.environ.get(name) or "[]"
+    value = text(name, "[]")
     try:
         found = json.loads(value)
         usable = isinstance(found, list) and not any(re.compile(pattern).match("") for pattern in found)
@@ -70,7 +147,7 @@ def patterns(name: str) -> list[str]:
 
 def time_zone(name: str) -> str:
     """The name of a time zone; the default is UTC."""
-    value = os.environ.get(name) or "UTC"
+    value = text(name, "UTC")
     try:
         return ZoneInfo(value).key
     except (KeyError, ValueError, OSError) as error:  # not there, not a name, or a folder of the database

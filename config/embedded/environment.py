@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import secrets
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Final
 
@@ -28,15 +29,18 @@ def prepare(arguments: list[str]) -> None:
             addresses = servers.acquire(STATE)
         except (StartError, OSError) as error:
             sys.exit(f"the private servers cannot be used: {error}")
-        os.environ.setdefault("DATABASE_URL", addresses.database_url)
-        os.environ.setdefault("REDIS_URL", addresses.redis_url)
+        _complete({"DATABASE_URL": addresses.database_url, "REDIS_URL": addresses.redis_url})
     else:
-        for name, value in _NOWHERE.items():
-            os.environ.setdefault(name, value)
-    # Standard output belongs to the command; what the demo or a replay logs goes elsewhere.
+        _complete(_NOWHERE)
+    # Standard output belongs to the command; what the demo or a replay logs goes elsewhere. Empty means nowhere, and stays.
     os.environ.setdefault("MONITORING_LOG_PATH", str(STATE / "agent.log") if private else "/dev/stderr")
     if private and not os.environ.get("SECRET_KEY"):
         os.environ["SECRET_KEY"] = secret.keep(STATE / "secret-key", lambda: secrets.token_urlsafe(50))
+
+
+def _complete(values: Mapping[str, str]) -> None:
+    """Set what is not set or empty."""
+    os.environ.update({name: value for name, value in values.items() if not os.environ.get(name)})
 
 
 def _needs_servers(arguments: list[str]) -> bool:

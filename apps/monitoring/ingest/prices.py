@@ -13,7 +13,7 @@ import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from decimal import Decimal
+from decimal import Decimal, InvalidOperation
 from typing import Any, Final
 
 from apps.monitoring.core import tokens
@@ -69,15 +69,23 @@ class PriceBook:
 
 def own_rates(model: str, rates: Mapping[str, float]) -> Mapping[str, Rate]:
     """The rates of MONITORING_PRICES, US dollars a million tokens by kind. Raises ValueError that names what is wrong."""
-    wrong = set(rates) - set(tokens.KINDS) | {tokens.UNATTRIBUTED} & set(rates)
-    if wrong or not {tokens.INPUT, tokens.OUTPUT} <= set(rates):
-        msg = f"MONITORING_PRICES of {model!r} must have input and output, and may have cache_read, cache_write, reasoning"
+    kinds = set(rates) if isinstance(rates, Mapping) else set()
+    if not {tokens.INPUT, tokens.OUTPUT} <= kinds <= set(tokens.KINDS) - {tokens.UNATTRIBUTED}:
+        wanted = "must have input and output, and may have cache_read, cache_write, reasoning"
+        msg = f"MONITORING_PRICES of {model!r} {wanted}: {rates!r}"
         raise ValueError(msg)
-    found = {kind: Decimal(str(price)) for kind, price in rates.items()}
+    found = {kind: _dollars(price) for kind, price in rates.items()}
     if not all(price.is_finite() and price >= 0 for price in found.values()):
         msg = f"MONITORING_PRICES of {model!r} must be US dollars a million tokens, none negative: {dict(rates)}"
         raise ValueError(msg)
     return {kind: Rate(_nano(price)) for kind, price in found.items()}
+
+
+def _dollars(price: object) -> Decimal:
+    try:
+        return Decimal(str(price))
+    except InvalidOperation:
+        return Decimal("nan")
 
 
 @dataclass(frozen=True, slots=True)

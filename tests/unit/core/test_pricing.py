@@ -5,6 +5,7 @@ from __future__ import annotations
 import random
 from datetime import UTC, datetime
 from decimal import Decimal
+from typing import Any
 
 import pytest
 from genai_prices import Usage, calc_price
@@ -91,8 +92,16 @@ def test_the_source_says_the_version_of_the_list() -> None:
 
 @pytest.mark.parametrize(
     "rates",
-    [{"input": 1}, {"input": 1, "output": -1}, {"input": 1, "output": 1, "audio": 1}, {"input": 1, "output": float("nan")}],
+    [
+        1,
+        None,
+        {"input": 1},
+        {"input": 1, "output": -1},
+        {"input": 1, "output": "one"},
+        {"input": 1, "output": 1, "audio": 1},
+        {"input": 1, "output": float("nan")},
+    ],
 )
-def test_a_price_of_ones_own_that_cannot_be_is_refused(rates: dict[str, float]) -> None:
+def test_a_price_of_ones_own_that_cannot_be_is_refused(rates: Any) -> None:
     with pytest.raises(ValueError, match="MONITORING_PRICES of 'mine'"):
         own_rates("mine", rates)
