@@ -24,6 +24,7 @@ from django.db import DatabaseError
 
 from apps.monitoring.dashboard.login import one_time_login_path
 from apps.monitoring.models import Channel
+from config import variables
 from config.embedded import secret, servers
 from config.embedded.process import answers, free_port
 from config.supervisor import parts
@@ -73,7 +74,7 @@ class Command(BaseCommand):
             raise CommandError(msg)
 
     def _environment(self, port: int, address: str) -> dict[str, str]:
-        """What the parts need to know; whatever is set already stays."""
+        """What the parts need to know; whatever is set already stays. An empty path of the log is set: nowhere."""
         smtp_port, http_port = _sink_ports(settings.STATE_DIR)
         webhook_secret = "whsec_" + secret.keep(settings.STATE_DIR / "webhook-secret", _webhook_secret)
         wanted = {
@@ -82,21 +83,25 @@ class Command(BaseCommand):
             "SECRET_KEY": settings.SECRET_KEY,
             "INSECURE_HTTP": "1",
             "MONITORING_BASE_URL": address,
-            "MONITORING_LOG_PATH": str(settings.STATE_DIR / "agent.log"),
             "EMAIL_URL": f"smtp://127.0.0.1:{smtp_port}",
             "MONITORING_ALERT_EMAILS": "ops@example.com",
             "MONITORING_WEBHOOK_URL": f"http://127.0.0.1:{http_port}/webhook",
             "MONITORING_WEBHOOK_SECRET": webhook_secret,
             "MONITORING_ALLOWED_WEBHOOK_HOSTS": f"127.0.0.1:{http_port}",
         }
+        log_path = os.environ.get("MONITORING_LOG_PATH", str(settings.STATE_DIR / "agent.log"))
         own = {"PORT": str(port), "SINK_SMTP_PORT": str(smtp_port), "SINK_HTTP_PORT": str(http_port)}
-        return {name: os.environ.get(name, value) for name, value in wanted.items()} | own
+        return {name: variables.text(name, value) for name, value in wanted.items()} | {"MONITORING_LOG_PATH": log_path} | own
+
+    def _adopt(self) -> None:
+        """What the parts will have read from the environment holds for what is set up here, too."""
+        for name in ("MONITORING_ALERT_EMAILS", "MONITORING_ALLOWED_WEBHOOK_HOSTS"):
+            setattr(settings, name, variables.texts(name))
+        for name in ("MONITORING_WEBHOOK_URL", "MONITORING_WEBHOOK_SECRET", "MONITORING_BASE_URL"):
+            setattr(settings, name, variables.text(name))
 
     def _prepare(self, env: dict[str, str]) -> None:
-        for name in ("MONITORING_ALERT_EMAILS", "MONITORING_ALLOWED_WEBHOOK_HOSTS"):
-            setattr(settings, name, env[name].split(","))
-        for name in ("MONITORING_WEBHOOK_URL", "MONITORING_WEBHOOK_SECRET", "MONITORING_BASE_URL"):
-            setattr(settings, name, env[name])
+        self._adopt()
         Path(settings.STATIC_ROOT).mkdir(parents=True, exist_ok=True)
         call_command("migrate", verbosity=0)
         call_command("setup_monitoring", stdout=self.stdout)
