@@ -20,16 +20,19 @@ _EMAIL: Final = re.compile(r"(?<![\w.%+-])[\w.%+-]++@[\w-]++(?:\.[\w-]++)++")
 _INTERNATIONAL: Final = re.compile(r"(?:\+(?<![\w+].)|0(?<![\w+].)0(?=[1-9]))[0-9](?:[ ().\-/]{0,2}[0-9]){7,14}(?![0-9])")
 _AMERICAN: Final = re.compile(
     r"[0-9(](?<![\w.#/-].)(?:"
-    r"(?<=\()[0-9]{3}\) ?[0-9]{3}[ .-][0-9]{4}"
-    r"|(?<=1)[ .-]\(?[0-9]{3}\)?[ .-][0-9]{3}[ .-][0-9]{4}"
-    r"|[0-9]{2}([ .-])[0-9]{3}\1[0-9]{4}"
+    r"(?<=\()[0-9]{3}\) {0,2}[0-9]{3}(?: {1,2}|[.-])[0-9]{4}"
+    r"|(?<=1)[ .-]\(?[0-9]{3}\)?(?: {1,2}|[.-])[0-9]{3}(?: {1,2}|[.-])[0-9]{4}"
+    r"|[0-9]{2}( {1,2}|[.-])[0-9]{3}\1[0-9]{4}"
     r")(?![\w-]|\.[0-9])"
 )
 _NATIONAL: Final = re.compile(
-    r"[0(](?<![\w.,:#/-].)(?:(?<=\()0[0-9]{1,5}\)|[0-9]{1,5}(?=[ /-]))[ /-]{1,3}"
-    r"[0-9]{2,9}(?:[ -]?[0-9]{2,8}){0,4}(?![\w-]|[.,:][0-9])"
+    r"[0(](?<![\w.,:#/-].)(?:"
+    r"(?:(?<=\()0[0-9]{1,5}\)|[0-9]{1,5}(?=[ /-]))[ /-]{1,3}[0-9]{2,9}(?:(?: {0,2}|-)[0-9]{2,8}){0,4}"
+    r"|(?<=0)[1-9](?:\.[0-9]{2}){4}"  # as in France
+    r"|(?<=0)[1-9][0-9]{1,3}\.[0-9]{3,8}(?:\.[0-9]{3,4})?"
+    r")(?![\w-]|[.,:][0-9])"
 )
-_FROM_FAR: Final = re.compile(r"0(?:(?<![\w+].)0[1-9]|(?<![\w.,:#/-].)[0-9]{1,5}[ /-])")
+_FROM_FAR: Final = re.compile(r"0(?:(?<![\w+].)0[1-9]|(?<![\w.,:#/-].)[0-9]{1,5}[ ./-])")
 """How a number begins that may be an international or a national one: a pattern that begins with one character is fast."""
 _NAMED: Final = re.compile(
     r"\b(?ai:(?:tele)?phone|mobile|cell|tel|whatsapp|fax|call me)"
@@ -64,7 +67,7 @@ def redact_phones(text: str, plain: bytes, shape: bytes) -> str:
     far = _FROM_FAR.search(text) is not None
     if far or b"+0" in shape:
         text = replace(_INTERNATIONAL, text, _any, PHONE)
-    if b"000-0000" in shape:
+    if b"000-0000" in shape or b"000--0000" in shape:
         text = replace(_AMERICAN, text, _any, PHONE)
     if far or b"(0" in shape:
         text = replace(_NATIONAL, text, _national, PHONE)

@@ -147,7 +147,7 @@ def _refused(value: object, redactor: Redactor) -> str:
     """In mode `none` the type alone: what was meant for a number may be what somebody wrote."""
     if redactor.mode is ContentMode.NONE:
         return f"<{type(value).__name__}>"
-    shown = plain(value, redactor.short)
+    shown = plain(value, redactor.short, instead=redactor.instead)
     return redactor.short(shown if type(shown) is str else str(shown))
 
 

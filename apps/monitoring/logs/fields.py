@@ -91,9 +91,12 @@ def exception(value: object, redactor: Redactor) -> Json:
 
 
 def details(value: object, redactor: Redactor) -> Json:
-    """Whatever the caller finds worth saying, nested as it likes; in mode `none` without any text."""
+    """Whatever the caller finds worth saying, nested as it likes; in mode `none` without any text.
+
+    A text or a number under a key such as `password` is hidden, unless everything is kept.
+    """
     text = (lambda _: LEFT_OUT) if redactor.mode is ContentMode.NONE else redactor.short
-    shown = plain(_mapping(value), text, redactor.short)
+    shown = plain(_mapping(value), text, redactor.short, redactor.instead)
     if not isinstance(shown, dict):  # it raised when it was looked at
         raise TypeError(type(value).__name__)
     return shown

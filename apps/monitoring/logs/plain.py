@@ -25,6 +25,8 @@ MAX_WHOLE: Final = 2**53 - 1
 MORE: Final = "…"
 
 Text = Callable[[str], str]
+Instead = Callable[[str], str | None]
+"""What is said in the place of texts and numbers under a key; None when they are shown."""
 
 
 def whole(text: str) -> str:
@@ -32,9 +34,16 @@ def whole(text: str) -> str:
     return text.encode("utf-8", "replace").decode()
 
 
-def plain(value: object, text: Text = whole, key: Text = whole) -> Json:
-    """A copy; every text in it passes through ``text``, every key through ``key``."""
-    return _Copy(text, key).of(value, MAX_DEPTH)
+def nothing(_: str) -> None:
+    """Whatever the key, what is under it is shown."""
+
+
+def plain(value: object, text: Text = whole, key: Text = whole, instead: Instead = nothing) -> Json:
+    """A copy; every text in it passes through ``text``, every key through ``key``.
+
+    ``instead`` says by the key what takes the place of texts and numbers, also of those in a list under the key.
+    """
+    return _Copy(text, key, instead).of(value, MAX_DEPTH)
 
 
 def spelled(value: object, text: Text = whole) -> str:
@@ -53,9 +62,10 @@ def spelled(value: object, text: Text = whole) -> str:
 class _Copy:
     """One field's copy, with what it may still hold."""
 
-    def __init__(self, text: Text, key: Text) -> None:
+    def __init__(self, text: Text, key: Text, instead: Instead) -> None:
         self._text = text
         self._key = key
+        self._instead = instead
         self._left = MAX_VALUES
 
     def of(self, value: object, depth: int) -> Json:
@@ -84,10 +94,22 @@ class _Copy:
 
     def _mapping(self, value: Mapping[object, object], depth: int) -> Json:
         return {
-            spelled(key, self._key): self.of(inner, depth - 1)
+            spelled(key, self._key): self._under(key, inner, depth - 1)
             for key, inner in islice(value.items(), MAX_ITEMS)
             if self._left > 0
         }
 
+    def _under(self, key: object, value: object, depth: int) -> Json:
+        shown = self.of(value, depth)
+        said = self._instead(spelled(key))
+        return shown if said is None else _replaced(shown, said)
+
     def _list(self, value: Iterable[object], depth: int) -> Json:
         return [self.of(inner, depth - 1) for inner in islice(value, MAX_ITEMS) if self._left > 0]
+
+
+def _replaced(shown: Json, said: str) -> Json:
+    """With something else said in the place of texts and numbers; what has keys of its own stays."""
+    if isinstance(shown, list):
+        return [_replaced(item, said) for item in shown]
+    return shown if shown is None or isinstance(shown, bool | dict) else said

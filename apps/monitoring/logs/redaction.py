@@ -13,6 +13,7 @@ from typing import Any, Final
 
 from apps.monitoring.logs import accounts, contacts, credentials
 from apps.monitoring.logs.outline import plain_of, shape_of
+from apps.monitoring.logs.spelling import MANY, in_ascii
 
 
 class ContentMode(StrEnum):
@@ -33,6 +34,7 @@ OWN: Final = "[redacted]"
 MARGIN: Final = 512
 """Looked at beyond the cut, so that what the cut goes through is still known for what it is."""
 _SUSPICIOUS: Final = re.compile(r"[0-9@=:]")
+"""Without any of these there is nothing to find in ASCII but a token of the API: every other key that is known has a digit."""
 _SHORT: Final = 64
 """Characters: up to here the pattern is faster than an outline."""
 _DIGITS: Final = 7
@@ -89,33 +91,55 @@ class Redactor:
 
     def redact(self, value: str) -> str:
         """Replace what identifies a person or opens a door, at any length and in any mode."""
-        # Without any of these there is nothing to find: every key known by its beginning has a digit.
-        if len(value) > _SHORT or _SUSPICIOUS.search(value) is not None:
-            plain = plain_of(value)
-            shape = shape_of(plain)
-            if b"0" in shape or b":" in shape or b"@" in shape:
-                value = _redacted(value, plain, shape)
+        if (
+            len(value) > _SHORT
+            or _SUSPICIOUS.search(value) is not None
+            or not value.isascii()
+            or credentials.API_TOKEN in value
+        ):
+            value = _redacted(value)
         for pattern in self.patterns:
             value = pattern.sub(OWN, value)
         return value
 
-    def tree(self, value: Any, depth: int = _DEPTH) -> Any:
+    def instead(self, name: str) -> str | None:
+        """What is said in the place of a text or a number under a name such as `password`; None when it is shown."""
+        return credentials.SECRET if self.mode is not ContentMode.FULL and credentials.is_name(name) else None
+
+    def tree(self, value: Any, depth: int = _DEPTH, *, secret: bool = False) -> Any:
         """A copy of nested mappings and lists with every text redacted, such as an event on its way to Sentry.
 
-        Keys and what is no text stay; deeper than 12 levels everything is left out.
+        Keys and what is no text stay. Under a name such as `password` (``secret``) texts and numbers are hidden, in lists too.
+        Deeper than 12 levels everything is left out.
         """
-        if isinstance(value, str):
-            return self.redact(value)
-        if not depth:
-            return None if isinstance(value, Mapping | list | tuple) else value
         if isinstance(value, Mapping):
-            return {key: self.tree(inner, depth - 1) for key, inner in value.items()}
+            return {key: self.tree(inner, depth - 1, secret=_is_name(key)) for key, inner in value.items()} if depth else None
         if isinstance(value, list | tuple):
-            return [self.tree(inner, depth - 1) for inner in value]
-        return value
+            return [self.tree(inner, depth - 1, secret=secret) for inner in value] if depth else None
+        if secret and value is not None and not isinstance(value, bool):
+            return credentials.SECRET
+        return self.redact(value) if isinstance(value, str) else value
 
 
-def _redacted(text: str, plain: bytes, shape: bytes) -> str:
+def _is_name(key: object) -> bool:
+    return isinstance(key, str) and credentials.is_name(key)
+
+
+def _redacted(text: str) -> str:
+    """The text itself when nothing is found; otherwise digits, spaces and hyphens of other scripts are ASCII in it."""
+    plain = plain_of(text)
+    shape = shape_of(plain)
+    if not text.isascii() and (shape.count(b"0") >= _DIGITS or MANY in plain):
+        seen = in_ascii(text)
+        if seen is not text:
+            shown = _looked_at(seen, plain := plain_of(seen), shape_of(plain))
+            return text if shown == seen else shown
+    return _looked_at(text, plain, shape)
+
+
+def _looked_at(text: str, plain: bytes, shape: bytes) -> str:
+    if not (b"0" in shape or b":" in shape or b"@" in shape or credentials.API_TOKEN in text):
+        return text
     shown = credentials.redact(text, plain, shape)
     if b"@" in shape:
         shown = contacts.redact_emails(shown)

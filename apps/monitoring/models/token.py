@@ -7,6 +7,7 @@ import secrets
 
 from django.db import models
 
+from apps.monitoring.logs.credentials import API_TOKEN
 from apps.monitoring.models.snapshot import TENANT_MAX_LENGTH
 
 
@@ -36,5 +37,5 @@ class ApiToken(models.Model):
     @classmethod
     def issue(cls, name: str, tenant: str = "", *, can_write: bool = False) -> tuple[ApiToken, str]:
         """Make a token; the second value is the secret, to be shown once."""
-        secret = "amt_" + secrets.token_urlsafe(32)
+        secret = API_TOKEN + secrets.token_urlsafe(32)
         return cls.objects.create(name=name, tenant=tenant, can_write=can_write, digest=cls.digest_of(secret)), secret

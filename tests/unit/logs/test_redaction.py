@@ -11,8 +11,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from apps.monitoring.logs import accounts, contacts, credentials
+from apps.monitoring.logs.credentials import API_TOKEN
+from apps.monitoring.logs.fields import details
 from apps.monitoring.logs.redaction import MAX_TEXT, ContentMode, Redactor
 from apps.monitoring.logs.scan import replace
+from apps.monitoring.logs.spelling import MANY, in_ascii
+from tests.unit.logs.said import event, line
 
 REDACTOR = Redactor()
 
@@ -51,7 +55,56 @@ FOUND = [
     ("postgres://admin:s3cret@db.example/x", "postgres://[secret]@db.example/x"),
     ("-----BEGIN RSA PRIVATE KEY-----\nMIIEow0\n-----END RSA PRIVATE KEY----- x", "[secret] x"),
     ("-----BEGIN PRIVATE KEY-----\nMIIEow0 cut", "[secret]"),
+    ("4111  1111  1111  1111", "[card]"),
+    ("4111.1111.1111.1111", "[card]"),
+    ("4111 1111\n1111 1111", "[card]"),
+    ("4111 1111 1111 1111 12/27", "[card] 12/27"),
+    ("4111-1111-1111-1111 123", "[card] 123"),
+    ("DE89.3704.0044.0532.0130.00", "[iban]"),
+    ("IBANDE89370400440532013000", "IBAN[iban]"),
+    ("my ibanGB82WEST12345698765432, please", "my iban[iban], please"),
+    ("call 555  123  2002 or (555)  123-2002", "call [phone] or [phone]"),
+    ("020  7946  0958", "[phone]"),
+    ("01.23.45.67.89", "[phone]"),
+    ("0171.2345678 and 020.7946.0958", "[phone] and [phone]"),
+    ("use amt_abcdefghijklmnopqrstuvwxyz-_ABCDEFGHIJKLMNO.", "use [secret]."),
+    ("https://hooks.slack.com/services/T0001/B0001/XXXX1234", "https://hooks.slack.com/services/[secret]"),
+    (r"{\"password\": \"hunter2\", \"a\": 1}", r"{\"password\": \"[secret]\", \"a\": 1}"),
+    (r"{\\\"api_key\\\":\\\"abc123\\\"}", r"{\\\"api_key\\\":\\\"[secret]\\\"}"),
+    (r"password: pa\ss\\word", "password: [secret]"),
+    ("PIN: 1234", "PIN: [secret]"),
+    ('{"card_pin":"4821"}', '{"card_pin":"[secret]"}'),
+    ("passcode = 48213907", "passcode = [secret]"),
+    ("postgresql://u:p@ss@word@db.example/x", "postgresql://[secret]@db.example/x"),
+    ("amqp://u:p@a.example,mia@b.example", "amqp://[secret]@a.example,[email]"),
+    (
+        "-----BEGIN RSA PRIVATE KEY-----\nProc-Type: 4,ENCRYPTED\nDEK-Info: AES-128-CBC,A0\n\nMIIEow0\n-----END RSA PRIVATE KEY----- x",
+        "[secret] x",
+    ),
 ]
+
+OTHERWISE_SPELLED = [
+    ("card 4111\u00a01111\u00a01111\u00a01111", "card [card]"),
+    ("card 4111\u202f1111\u202f1111\u202f1111", "card [card]"),
+    ("card 4111\u20091111\u20091111\u20091111", "card [card]"),
+    ("card 4111\u00a0 1111\u00a0 1111\u00a0 1111", "card [card]"),
+    ("card 4111\u20111111\u20111111\u20111111", "card [card]"),
+    ("card 4111\u20121111\u20121111\u20121111", "card [card]"),
+    ("card 4111\u20131111\u20131111\u20131111", "card [card]"),
+    ("card \uff14\uff11\uff11\uff11" + "\uff11" * 12, "card [card]"),
+    ("card " + " ".join(["\u0664\u0661\u0661\u0661", *["\u0661" * 4] * 3]), "card [card]"),
+    ("DE89\u00a03704\u00a00044\u00a00532\u00a00130\u00a000", "[iban]"),
+    ("GB82\u202fWEST\u202f1234\u202f5698\u202f7654\u202f32", "[iban]"),
+    ("call +49\u00a030\u00a0901820", "call [phone]"),
+    ("call +1\u202f555\u202f123\u202f4567", "call [phone]"),
+    ("call 1\u2011800\u2011555\u20110199", "call [phone]"),
+    ("0171\u00a02345678", "[phone]"),
+    ("my number—555-123-2002", "my number—[phone]"),
+    ("\uff0b\uff14\uff1930901820", "[phone]"),
+    ("PIN: \uff11\uff12\uff13\uff14", "PIN: [secret]"),
+]
+"""Digits, spaces and hyphens that are not ASCII."""
+FOUND += OTHERWISE_SPELLED
 
 KEPT = [
     "order #W2890441, item 2757705742, reservation 4WQ150",
@@ -72,6 +125,15 @@ KEPT = [
     "the basic telecommunications-related questions",
     "task-management risk-assessment-frameworks-2",
     "\u017fE3550000000054910000003 and AA11",
+    "between 2001-2004\n2005-2008 and 2010 2011 2012 2013",
+    "numbers 45678901 45678902\n45678903",
+    "one IBANDE89370400440532013001 has wrong check digits",
+    "reached on 01.02.2024 at 010.020.030.040",
+    "amt_paid_to_the_customer_in_the_3rd_quarter",
+    "see https://hooks.slack.com/ and https://slack.com/services/T0001/B0001",
+    "spin: 1234, the pin: 2024-05-17, pin: 123456789, pin: 12:30",
+    "20\u00a0000\u202f€ for 3\u20135 days, 1\u00a0234\u202f567,89",
+    "\uff12\uff10\uff12\uff14\u5e74",
 ]
 
 
@@ -88,6 +150,67 @@ def test_what_only_looks_like_it_stays(text: str) -> None:
 @pytest.mark.parametrize(("text", "redacted"), FOUND)
 def test_redacting_twice_is_redacting_once(text: str, redacted: str) -> None:
     assert REDACTOR.redact(redacted) == redacted
+
+
+def test_only_what_is_beside_digits_is_spelled_anew_in_a_text_with_something_found() -> None:
+    shown = REDACTOR.redact("Bonjour\u202f! 3\u00a0\u20ac \u2014 c\u2019est 4111\u00a01111\u00a01111\u00a01111")
+    assert shown == "Bonjour\u202f! 3 \u20ac \u2014 c\u2019est [card]"
+
+
+@given(st.from_regex(re.compile(r"[A-Za-z0-9_-]{43}"), fullmatch=True))
+def test_every_token_of_the_api_is_found(random: str) -> None:
+    assert REDACTOR.redact(API_TOKEN + random) == "[secret]"
+    assert (
+        REDACTOR.redact(f"the token of our own interface is the following one, {API_TOKEN}{random} it says").count("[secret]")
+        == 1
+    )
+
+
+SECRETS = [
+    "password", "Password", "db_password", "DB_PASSWD", "api_key", "apiKey", "X-Api-Key", "access_key_id", "client_secret", "secret-key",
+    "accessToken", "token", "authorization", "Authorization", "pwd", "credentials", "pin", "card_pin", "passcode",
+]  # fmt: skip
+NO_SECRETS = [
+    "token_usage",
+    "tokens",
+    "max_tokens",
+    "password_is_set",
+    "key",
+    "author",
+    "spin",
+    "pinned",
+    "secretary",
+    "credential_count",
+]
+
+
+@pytest.mark.parametrize("key", SECRETS)
+def test_what_stands_under_the_name_of_a_secret_is_hidden(key: str) -> None:
+    held = {key: "hunter", "inner": [{key: 4821}, {key: ("hunter", 7)}, {key: b"hunter"}]}
+    hidden = {key: "[secret]", "inner": [{key: "[secret]"}, {key: ["[secret]", "[secret]"]}, {key: "[secret]"}]}
+    assert REDACTOR.tree(held) == hidden
+    assert details(held, REDACTOR) == hidden
+    assert details(held, Redactor(ContentMode.NONE)) == hidden
+
+
+@pytest.mark.parametrize("key", NO_SECRETS)
+def test_what_stands_under_a_similar_name_is_shown(key: str) -> None:
+    assert REDACTOR.tree({key: ["hunter", 7]}) == details({key: ["hunter", 7]}, REDACTOR) == {key: ["hunter", 7]}
+
+
+def test_under_the_name_of_a_secret_a_mapping_is_walked_and_what_says_nothing_stays() -> None:
+    held = {"credentials": {"user": "Ann", "password": "hunter"}, "token": None, "secret": True, 7: "x"}
+    shown = {"credentials": {"user": "Ann", "password": "[secret]"}, "token": None, "secret": True}
+    assert REDACTOR.tree(held) == {**shown, 7: "x"}
+    assert details(held, REDACTOR) == {**shown, "7": "x"}
+
+
+def test_a_refused_value_hides_secrets_too() -> None:
+    assert line(event(confidence_score={"token": "hunter"}))["refused"] == {"confidence_score": "{'token': '[secret]'}"}
+
+
+def test_secrets_are_shown_when_everything_is_kept() -> None:
+    assert details({"password": "hunter"}, Redactor(ContentMode.FULL)) == {"password": "hunter"}
 
 
 def test_a_text_is_kept_redacted_or_left_out_by_the_mode() -> None:
@@ -148,6 +271,9 @@ HOSTILE = [
     "-----BEGIN ", "-----BEGIN PRIVATE KEY-----", "-----BEGIN A PRIVATE KEY", "gh", "xoxb-", "SG.", "SG.aaaaaaaaaaaaaaaaa.", "phone ",
     "phone:", "call me at ", "555-123-", "555-123-2002", "1(", "\n", "é", "\ud800", "AKIA", "😀1",
     "key:", "pass", "pin", "1234567 ", "AT12 ", "cret=", "a_1",
+    "4111  ", "4111\n", "aAT12", "aDE8937040044053201300", "0171.", "01.23.", "amt_", "hooks.slack.com/", "hooks.slack.com/a/", "token=\\",
+    "\\", '\\"token\\": \\', "password=\\\\", "pin:", "PIN: 1234", "://a:@", "://a:b@", "@@", "-----BEGIN PRIVATE KEY-----a-", "-a", "----",
+    "\uff14", "\uff14\uff14\uff14\uff14\u00a0", "1\u2011", "1\u00a0", "\u2011", "\u00a0",
 ]  # fmt: skip
 
 
@@ -183,24 +309,30 @@ def test_no_address_survives_wherever_it_stands(address: str, around: str) -> No
 
 
 PIECES = [
-    *(text for text, _ in FOUND), *KEPT, *" \n\u00a0’é0159.,:=+-/()#_'@", "00", "020", "7946", "123", "4567", "5551232002", "4111",
+    *(text for text, _ in FOUND), *KEPT, *" \n\u00a0\u2011\uff14\\\"’é0159.,:=+-/()#_'@", "00", "020", "7946", "123", "4567", "5551232002", "4111",
     "password", "Passw", "pin", "PIN", " is ", "was", "api", "key", "token", "secret", "pwd", "Bearer ", "sk-", "ghp_", "AKIA",
-    "abcdef0123456789", "phone", "Tel.", "call me", " on ", "DE89", "AT12", "GB",
+    "abcdef0123456789", "phone", "Tel.", "call me", " on ", "DE89", "AT12", "GB", "IBAN", "amt_", "hooks.slack.com/a/", "  ", "1234", "passcode",
+    '\\"', "://u:",
 ]  # fmt: skip
 
 
 @given(st.lists(st.sampled_from(PIECES), min_size=1, max_size=20).map("".join))
 def test_a_first_glance_overlooks_nothing_that_a_close_look_finds(text: str) -> None:
-    shown = credentials._PRIVATE_KEY.sub(credentials.SECRET, text)
+    seen = text
+    if len(re.findall("[0-9]", text)) >= 7 or MANY in text.encode("ascii", "replace"):
+        seen = in_ascii(text)
+    shown = credentials._PRIVATE_KEY.sub(credentials.SECRET, seen)
     if max(map(len, shown.split()), default=0) >= 15:
         shown = credentials._IN_ADDRESS.sub(credentials.SECRET, shown)
+    shown = credentials._SLACK_HOOK.sub(credentials._keep_address, credentials._API_TOKEN.sub(credentials.SECRET, shown))
     shown = credentials._KNOWN.sub(credentials._with_digit, shown)
     shown = credentials._JWT.sub(credentials.SECRET, shown)
     shown = credentials._AUTHORIZATION.sub(credentials._value_with_digit, shown)
     shown = credentials._ASSIGNED.sub(credentials._value_like_a_secret, shown)
-    shown = contacts.redact_emails(credentials._SPOKEN.sub(credentials._value_with_digit, shown))
+    shown = credentials._PIN.sub(credentials._keep_name, credentials._SPOKEN.sub(credentials._value_with_digit, shown))
+    shown = contacts.redact_emails(shown)
     if re.search("[0-9]{4}", shown):
-        shown = replace(accounts._IBAN, shown, accounts._iban, accounts.IBAN)
+        shown = accounts._GLUED.sub(accounts._keep_word, replace(accounts._IBAN, shown, accounts._iban, accounts.IBAN))
         shown = replace(accounts._CARD, shown, accounts._card, accounts.CARD)
     for pattern, accepted in (
         (contacts._INTERNATIONAL, contacts._any),
@@ -208,7 +340,8 @@ def test_a_first_glance_overlooks_nothing_that_a_close_look_finds(text: str) -> 
         (contacts._NATIONAL, contacts._national),
     ):
         shown = replace(pattern, shown, accepted, contacts.PHONE)
-    assert REDACTOR.redact(text) == contacts._NAMED.sub(contacts._keep_name, shown)
+    shown = contacts._NAMED.sub(contacts._keep_name, shown)
+    assert REDACTOR.redact(text) == (text if shown == seen else shown)
 
 
 @given(st.integers(10**14, 10**15 - 1))

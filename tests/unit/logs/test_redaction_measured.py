@@ -1,7 +1,8 @@
 """What redaction finds and what it wrongly takes, counted on recorded conversations.
 
 The customers of the recordings are simulated by a model. What identifies somebody in them is told here by rules of the
-test's own: a word with an @ inside is an address, and ten digits written 3-3-4 are a phone number.
+test's own: a word with an @ inside is an address, and ten digits written 3-3-4 or 1-3-3-4 are a phone number, whichever hyphen
+is between them.
 """
 
 from __future__ import annotations
@@ -17,7 +18,13 @@ PLACEHOLDER = re.compile(r"\[(email|phone|card|iban|secret)\]")
 PLANTED = {
     "email": ["mia.garcia4478@example.com", "j.o-hara+shop@mail.example.co.uk", "YUSUF_ROSSI@EXAMPLE.ORG"],
     "phone": ["555-123-2002", "(555) 123-2002", "+1 555 123 2002", "+49 151 23456789", "555.123.2002", "020 7946 0958"],
-    "card": ["4111 1111 1111 1111", "5555-5555-5555-4444", "378282246310005", "6011111111111117"],
+    "card": [
+        "4111\u00a01111\u00a01111\u00a01111",
+        "4111 1111 1111 1111",
+        "5555-5555-5555-4444",
+        "378282246310005",
+        "6011111111111117",
+    ],
     "iban": ["DE89 3704 0044 0532 0130 00", "GB82WEST12345698765432", "FR14 2004 1010 0505 0001 3M02 606"],
     "secret": [
         "sk-proj-abc123DEF456ghi789",
@@ -33,8 +40,8 @@ def told(text: str) -> Counter[str]:
     words = [word.strip(".,;:!?()<>\"'*`[]—’“”") for word in re.split(r"[\s—]+", text)]
     found = Counter({"email": sum("@" in word[1:-1] for word in words)})
     for word in words:
-        parts = [part for part in word.split("-") if part]
-        if [len(part) for part in parts] == [3, 3, 4] and "".join(parts).isdecimal():
+        parts = [part for part in re.split("[-\u2011]", word) if part]
+        if [len(part) for part in parts] in ([3, 3, 4], [1, 3, 3, 4]) and "".join(parts).isdecimal():
             found["phone"] += 1
     return found
 
