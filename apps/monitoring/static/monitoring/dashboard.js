@@ -3,6 +3,7 @@
 // Everything is put in as text, never as markup. What has no samples is a dash, never 0.
 
 const POLL_MS = 5000;
+const PATIENCE_MS = 15000; // a server that takes longer to answer hangs
 const LATE_MS = 5 * 60000;
 const nothing = "–";
 const choice = document.getElementById("choice");
@@ -172,10 +173,16 @@ function say(text, bad) {
 let asking = null; // the request that is under way: an answer to an older choice must not overwrite a newer one
 let timer = null;
 
+// A page that nobody sees asks for nothing: it asks when it is shown.
+function askLater() {
+  if (!document.hidden) timer = setTimeout(refresh, POLL_MS);
+}
+
 async function refresh() {
   clearTimeout(timer);
   asking?.abort();
   const mine = (asking = new AbortController());
+  const patience = setTimeout(() => mine.abort(), PATIENCE_MS);
   try {
     const query = new URLSearchParams(new FormData(choice));
     const answer = await fetch(`${document.body.dataset.url}?${query}`, { signal: mine.signal });
@@ -183,16 +190,16 @@ async function refresh() {
     if (answer.ok) show(data);
     else say(`${data.error} The numbers below are old.`, true);
   } catch {
-    if (!mine.signal.aborted) say("The server does not answer. The numbers below are old.", true);
+    if (asking === mine) say("The server does not answer. The numbers below are old.", true);
   }
-  if (asking === mine) timer = setTimeout(refresh, POLL_MS);
+  clearTimeout(patience);
+  if (asking === mine) askLater();
 }
 
 choice.addEventListener("change", () => {
   history.replaceState(null, "", `?${new URLSearchParams(new FormData(choice))}`);
   refresh();
 });
-// A page that nobody sees asks for nothing.
 document.addEventListener("visibilitychange", () => {
   if (document.hidden) clearTimeout(timer);
   else refresh();
@@ -201,4 +208,4 @@ document.addEventListener("visibilitychange", () => {
 const first = JSON.parse(document.getElementById("first").textContent);
 if (first.error) say(first.error, true);
 else show(first);
-timer = setTimeout(refresh, POLL_MS);
+askLater();
