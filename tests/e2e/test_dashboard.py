@@ -145,6 +145,15 @@ def test_a_link_to_a_tenant_shows_it_before_its_first_roll_up(dashboard: str, pa
     expect(page.locator("select[name=tenant] option")).to_have_text(["all together", "new one & co"])
 
 
+def test_the_spaces_in_the_name_of_a_tenant_stay_as_they_are(dashboard: str, page: Page, live_server: LiveServer) -> None:
+    record("a  b", 3, time.time())
+    page.goto(dashboard)
+    page.goto(f"{live_server.url}/dashboard/?tenant=a%20%20b")
+    expect(figure(page, "Interactions")).to_have_text("3")
+    record("a  b", 2, time.time())
+    expect(figure(page, "Interactions")).to_have_text("5", timeout=NEXT_POLL)
+
+
 def test_the_chart_breaks_where_there_was_no_answer(dashboard: str, page: Page) -> None:
     now = time.time()
     for minutes_ago in (9, 8, 5, 4, 3):
