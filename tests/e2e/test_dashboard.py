@@ -199,6 +199,15 @@ def test_what_fires_is_shown_and_hostile_names_stay_text(dashboard: str, page: P
     assert complaints == []
 
 
+def test_every_heading_of_a_table_says_that_it_is_above_a_column(dashboard: str, page: Page) -> None:
+    fire("airline")
+    record("airline", 1, time.time())
+    page.goto(dashboard)
+    expect(page.locator("#firing th[scope=col]")).to_have_count(5)
+    expect(page.locator("#models th[scope=col]")).to_have_count(4)
+    assert page.locator("th:not([scope])").count() == 0
+
+
 def test_from_what_fires_to_its_acknowledgement_are_two_clicks(dashboard: str, page: Page) -> None:
     alert = fire("airline")
     page.goto(dashboard)

@@ -93,3 +93,27 @@ def test_a_server_that_hangs_is_told_and_asked_again(dashboard: str, page: Page)
     page.clock.fast_forward(16_000)
     expect(page.locator("#state.bad")).to_have_text("The server does not answer. The numbers below are old.")
     expect(page.locator("#state:not(.bad)")).to_contain_text("Live.", timeout=NEXT_POLL)
+
+
+def test_the_state_is_announced_when_it_changes_and_not_with_each_poll(
+    dashboard: str,  # noqa: F811
+    page: Page,
+) -> None:
+    page.clock.install()
+    page.goto(dashboard)
+    expect(page.get_by_role("status")).to_have_text("Live.")
+    page.evaluate(
+        """() => {
+            window.announced = [];
+            const state = document.querySelector("[role=status]");
+            new MutationObserver(() => announced.push(state.textContent)).observe(state, { childList: true });
+        }"""
+    )
+    for tenant, shown in (("airline", "1"), ("retail", "2")):
+        record(tenant, 1, time.time())
+        page.clock.fast_forward(POLL)
+        expect(figure(page, "Interactions")).to_have_text(shown, timeout=2 * NEXT_POLL)
+    page.route(DATA, lambda route: route.abort())
+    page.clock.fast_forward(POLL)
+    expect(page.get_by_role("status")).to_contain_text("are old")
+    assert page.evaluate("announced") == ["The server does not answer. The numbers below are old."]

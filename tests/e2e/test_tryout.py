@@ -54,6 +54,7 @@ def test_a_wrong_value_is_told_at_its_field_and_a_suggestion_fills_the_form(
     expect(page.locator("ul.try")).to_have_count(0)
     expect(page.locator("#tryout svg .firing")).to_have_count(2)
     expect(page.locator("#tryout .worst")).to_contain_text(HOSTILE)
+    expect(page.locator("#tryout .worst th[scope=col]")).to_have_count(5)
     page.fill("#try_per_week", "100")
     page.keyboard.press("Enter")
     page.get_by_role("button", name="Use it").click()

@@ -97,13 +97,19 @@ function linked(text, url) {
 }
 
 // A heading that begins with "#" stands above figures.
+function heading(name) {
+  const made = element("th", name.replace("#", ""), name.startsWith("#") ? "figure" : "");
+  made.scope = "col";
+  return made;
+}
+
 function showTable(id, headings, rows, empty) {
   const line = (cells) => {
     const made = document.createElement("tr");
     made.append(...cells);
     return made;
   };
-  const head = line(headings.map((name) => element("th", name.replace("#", ""), name.startsWith("#") ? "figure" : "")));
+  const head = line(headings.map(heading));
   const body = rows.length ? [head, ...rows.map(line)] : [line([cell(empty, "empty")])];
   document.getElementById(id).replaceChildren(...body);
 }
@@ -159,15 +165,19 @@ function show(data) {
   if (mayAddRules) showChartRule(data.points);
   showAlerts(data);
   showBreakdowns(s);
-  if (s.complete_until === null) return say("Live. No minute is rolled up yet.", false);
+  if (s.complete_until === null) return say("Live.", false, "No minute is rolled up yet.");
   const lag = Date.parse(data.now) - Date.parse(s.complete_until);
-  say(`Live. Rolled up until ${clock(s.complete_until)}, ${number(Math.max(0, lag) / 1000)} s ago.`, lag > LATE_MS);
+  const late = lag > LATE_MS;
+  say(late ? "Live, but late." : "Live.", late, `Rolled up until ${clock(s.complete_until)}, ${number(Math.max(0, lag) / 1000)} s ago.`);
 }
 
-function say(text, bad) {
+// A screen reader reads the text aloud when it is set, even to what it was, so it is set when it changes. What changes with each
+// poll is beside it and is not read aloud.
+function say(text, bad, more = "") {
   const line = document.getElementById("state");
-  line.textContent = text;
+  if (line.textContent !== text) line.textContent = text;
   line.className = bad ? "bad" : "";
+  document.getElementById("rolled-up").textContent = more;
 }
 
 let asking = null; // the request that is under way: an answer to an older choice must not overwrite a newer one

@@ -139,10 +139,16 @@ function figure(body) {
   return made;
 }
 
+function heading(name) {
+  const made = piece("th", name);
+  made.scope = "col";
+  return made;
+}
+
 function worst(body) {
   const table = piece("table", "", "worst");
   const head = piece("tr");
-  head.append(...["tenant", "fired", "minutes", "flaps", ""].map((name) => piece("th", name)));
+  head.append(...["tenant", "fired", "minutes", "flaps", ""].map(heading));
   table.append(head);
   for (const one of body.worst) {
     const line = piece("tr");
