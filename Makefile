@@ -51,7 +51,8 @@ soak: .venv/.dev ## 1,000 kills and restarts at random, then every number is com
 bench: .venv/.dev ## all benchmarks, peers side by side
 	$(BIN)/python -m tests.bench
 
-docs: ## where the documentation is
+docs: .venv/.dev ## write the tables of docs/metrics.md anew, and say where the documentation is
+	@$(BIN)/python -m tests.reference.metrics
 	@ls docs/*.md docs/decisions/*.md
 
 lock: | .venv/bin/python ## resolve the requirements anew, with hashes

@@ -286,6 +286,16 @@ def problems(rule: Rule) -> dict[str, str]:
     return found
 
 
+def statistics_of(kind: Kind) -> list[Statistic]:
+    """What a rule may make of a metric of that kind; a forecast only with a budget."""
+    return [statistic for statistic in Statistic if statistic in _SUITS[kind]]
+
+
+def budgeted(kind: Kind) -> list[Statistic]:
+    """Those of them that a budget may have."""
+    return [] if kind is Kind.DISTINCT else [statistic for statistic in statistics_of(kind) if statistic in _OF_BUDGETS]
+
+
 def _check_statistic(rule: Rule, kind: Kind, found: dict[str, str]) -> None:
     suits = _SUITS[kind]
     if rule.statistic not in suits:
@@ -303,7 +313,7 @@ def _check_period(rule: Rule, metric: Metric | None, found: dict[str, str]) -> N
         found["budget"] = f"a budget is for {' or '.join(Period)}, not {rule.budget!r}"
     elif rule.change_against:
         found["budget"] = "a budget is for a part of the calendar, a change against a window: choose one of them"
-    elif rule.statistic not in _OF_BUDGETS or (metric is not None and metric.kind is Kind.DISTINCT):
+    elif rule.statistic not in _OF_BUDGETS or (metric is not None and rule.statistic not in budgeted(metric.kind)):
         allowed = ", ".join(_OF_BUDGETS)
         found.setdefault("statistic", f"a budget is of what adds up: {allowed}; not {rule.statistic} of {rule.metric}")
 
