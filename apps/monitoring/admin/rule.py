@@ -7,8 +7,9 @@ from typing import Any
 from django import forms
 from django.contrib import admin, messages
 from django.core.exceptions import PermissionDenied, ValidationError
-from django.db.models import Count, ManyToManyField, Q, QuerySet
-from django.forms import ModelMultipleChoiceField
+from django.db.models import Count, Field, ManyToManyField, Q, QuerySet
+from django.db.models.fields import BLANK_CHOICE_DASH
+from django.forms import ModelMultipleChoiceField, TypedChoiceField
 from django.http import HttpRequest, HttpResponse, HttpResponseBase
 from django.shortcuts import get_object_or_404
 from django.urls import URLPattern, path, reverse
@@ -16,6 +17,7 @@ from django.views.decorators.http import require_POST
 
 from apps.monitoring.admin import explain, prefill, tryout
 from apps.monitoring.admin.audit import AuditedAdmin
+from apps.monitoring.admin.metric import MetricInput
 from apps.monitoring.core import rules
 from apps.monitoring.models import AlertRule, Channel
 
@@ -27,7 +29,8 @@ class AlertRuleForm(forms.ModelForm):  # type: ignore[type-arg]
 
     class Meta:
         # The admin shows help as markup.
-        help_texts = {"metric": "A metric of the catalogue, or user.NAME for one of your own."}
+        help_texts = {"metric": "Choose one, or type user.NAME for one of your own."}
+        widgets = {"metric": MetricInput}
 
     def clean_label_filter(self) -> Any:
         """Nothing is no filter."""
@@ -104,6 +107,17 @@ class AlertRuleAdmin(AuditedAdmin):
         if not self.has_view_permission(request, rule):
             raise PermissionDenied
         return explain.page(request, self.admin_site, rule)
+
+    def formfield_for_choice_field(
+        self,
+        db_field: Field[Any, Any],
+        request: HttpRequest,
+        **options: Any,
+    ) -> TypedChoiceField | None:
+        """An operator is shown as people write it, and stored by its name."""
+        if db_field.name == "operator":
+            options["choices"] = [*BLANK_CHOICE_DASH, *((one.value, f"{one.symbol} ({one})") for one in rules.Operator)]
+        return super().formfield_for_choice_field(db_field, request, **options)
 
     def formfield_for_manytomany(
         self,

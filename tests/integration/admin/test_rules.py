@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import re
+from html import unescape
 from typing import Any
 
 import pytest
 from django.contrib.admin.models import LogEntry
 from django.test import Client
 
+from apps.monitoring.catalogue import METRICS, RATIOS
 from apps.monitoring.models import AlertRule, AlertState
 from tests.integration.admin.pages import HOME, HOSTILE, act, errors, page
 from tests.integration.admin.rows import MOMENT, fire
@@ -75,6 +78,25 @@ def test_a_change_and_a_budget_are_what_the_form_shows(admin_client: Client, set
     listed = page(admin_client, "alertrule/")
     assert "change of p95 of response_time against the week before &gt; 50 % over 7 minutes" in listed
     assert "forecast of cost &gt; 2500.5 USD over the month" in listed
+
+
+def test_the_form_offers_every_metric_with_its_meaning(admin_client: Client) -> None:
+    form = page(admin_client, "alertrule/add/")
+    (offered,) = re.findall(r'<input [^>]*name="metric"[^>]* list="([^"]+)"', form)
+    listed = form.partition(f'<datalist id="{offered}">')[2].partition("</datalist>")[0]
+    found = {name: unescape(meaning) for name, meaning in re.findall(r'<option value="([^"]+)">([^<]+)</option>', listed)}
+    assert found == {one.name: one.meaning for one in (*METRICS.values(), *RATIOS.values())}
+
+
+def test_operators_read_as_people_write_them(admin_client: Client, rule: AlertRule) -> None:
+    new, saved = page(admin_client, "alertrule/add/"), page(admin_client, f"alertrule/{rule.pk}/change/")
+    for form, chosen in ((new, ""), (saved, "gt")):
+        select = form.partition('<select name="operator"')[2].partition("</select>")[0]
+        options = re.findall(r'<option value="(\w*)"( selected)?>([^<]+)</option>', select)
+        assert {value: unescape(text) for value, _, text in options} == {
+            "": "---------", "gt": "> (gt)", "gte": "≥ (gte)", "lt": "< (lt)", "lte": "≤ (lte)", "eq": "= (eq)",
+        }  # fmt: skip
+        assert [value for value, selected, _ in options if selected] == [chosen]
 
 
 @pytest.mark.parametrize("empty", ["", "null", "{}"])
