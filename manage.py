@@ -7,17 +7,22 @@ import os
 import signal
 import sys
 
-from config.embedded import environment
-
 
 def main() -> None:
     """Prepare the environment, then hand over to Django."""
     os.environ.setdefault("DJANGO_SETTINGS_MODULE", "config.settings")
     try:
-        environment.prepare(sys.argv[1:])
-        from django.core.exceptions import ImproperlyConfigured
-        from django.core.management import execute_from_command_line
+        try:
+            # Here, so that it can be said which Python has them.
+            from django.core.exceptions import ImproperlyConfigured
+            from django.core.management import execute_from_command_line
 
+            from config.embedded import environment
+        except ModuleNotFoundError as error:
+            if error.name is None or "." in error.name or error.name == "config":
+                raise
+            sys.exit(f"the package {error.name} is missing: use .venv/bin/python manage.py, which `make install` makes")
+        environment.prepare(sys.argv[1:])
         try:
             execute_from_command_line(sys.argv)
         except ImproperlyConfigured as error:
