@@ -27,7 +27,6 @@ Timestamp = datetime | float | None
 TokenUsage = Mapping[str, int | None]
 
 UNKNOWN_TENANT: Final = "unknown"
-_CHANGING: Final = frozenset({dict, list})
 _NONE: Final = ()
 _UNSAID: Final[Any] = object()
 _OF_FAILURE: Final = ("operation", "type")
@@ -38,9 +37,10 @@ class AgentMonitor:
     """Records what the agent of one tenant does.
 
     Every optional value may be missing: a missing cost is not a cost of 0. Durations are milliseconds, costs US
-    dollars, timestamps aware datetimes or epoch seconds (default: now). No method raises, and in the default write
-    mode none does I/O on the caller's thread; the first monitor that a process makes reads the price list (0.1 s), unless
-    Django has done so at the start (`apps.monitoring.instrument`).
+    dollars, timestamps aware datetimes or epoch seconds (default: now). A call with wrong arguments is a TypeError, as
+    of any function; nothing else is raised, and in the default write mode no method does I/O on the caller's thread.
+    The first monitor that a process makes reads the price list (0.1 s), unless Django has done so at the start
+    (`apps.monitoring.instrument`).
 
     Without ``pricing`` a cost that is not given stays unknown, whatever the price list says.
     """
@@ -320,9 +320,10 @@ def _said(value: Any) -> Any:
 
 def _own(value: Any) -> Any:
     """The caller may go on changing its lists and mappings before the monitoring thread looks at them."""
-    if type(value) in _CHANGING:
+    kind = type(value)
+    if kind is dict or kind is list:
         if len(value) > MAX_ITEMS:  # one more than is looked at, so that it is counted
-            return value[: MAX_ITEMS + 1] if type(value) is list else dict(islice(value.copy().items(), MAX_ITEMS + 1))
+            return value[: MAX_ITEMS + 1] if kind is list else dict(islice(value.copy().items(), MAX_ITEMS + 1))
         return value.copy() or None
     return None if value is _NONE else value
 

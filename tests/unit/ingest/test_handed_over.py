@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from apps.monitoring.monitor import _failures
+from apps.monitoring.monitor import _failures, _own
 from tests.unit.ingest.hostile import VALUES, fresh
 from tests.unit.ingest.made import counted, event
 from tests.unit.logs.said import event as logged
@@ -64,6 +64,17 @@ def test_whatever_is_given_nothing_is_raised() -> None:
         _failures(errors)
         _failures([errors, {"operation": errors, "type": errors}])
     _failures([{Meddles(): 1}, ValueError("boom")])
+
+
+def test_a_value_whose_class_cannot_be_looked_up_raises_nothing() -> None:
+    class Unhashable(type):
+        __hash__ = None  # type: ignore[assignment]
+
+    class Odd(metaclass=Unhashable):
+        pass
+
+    odd = Odd()
+    assert _own(odd) is odd
 
 
 def test_an_exception_that_cannot_say_anything_counts_under_its_type() -> None:
