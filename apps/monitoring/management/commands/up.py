@@ -117,10 +117,17 @@ class Command(BaseCommand):
             f"\n  one-time login  {address}{one_time_login_path(user)}"
             f"\n  admin           {address}/admin/"
             f"\n  sink            http://127.0.0.1:{env['SINK_HTTP_PORT']}/ (what the channels sent)"
+            f"{_log_lines(env)}"
             f"{_record_to(env) if servers.in_use() else ''}"
             f"\n\n  started {time.strftime('%H:%M:%S')}; the first alert comes within three minutes. Ctrl-C stops everything.\n"
         )
         self.stdout.flush()
+
+
+def _log_lines(env: Mapping[str, str]) -> str:
+    """Where the agents' log is, when it is a file."""
+    path = env["MONITORING_LOG_PATH"]
+    return "" if path in {"", "-"} else f"\n  log lines       {path} (the demo writes 0.4 MB a minute; empty it when you like)"
 
 
 def _record_to(env: Mapping[str, str]) -> str:
