@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator
 from datetime import UTC, datetime
+from urllib.parse import parse_qsl, urlsplit
 
 import pytest
 from django.contrib.auth import get_user_model
@@ -179,9 +180,69 @@ def test_numbers_that_are_old_say_so(dashboard: str, page: Page, live_server: Li
 
 
 def test_a_hot_store_that_is_away_is_told_on_the_page(dashboard: str, page: Page, settings: object) -> None:
-    settings.REDIS_URL = "redis://127.0.0.1:1/0"  # type: ignore[attr-defined]
+    fire("airline")
+    record("airline", 3, time.time())
     page.goto(dashboard)
+    expect(figure(page, "Interactions")).to_have_text("3")
+    there = settings.REDIS_URL  # type: ignore[attr-defined]
+    settings.REDIS_URL = "redis://127.0.0.1:1/0"  # type: ignore[attr-defined]
+    expect(page.locator("#state.bad")).to_contain_text("hot store does not answer", timeout=NEXT_POLL)
+    expect(figure(page, "Interactions")).to_have_text("3")
+    fire("retail")
+    expect(page.locator("#firing")).to_contain_text("for retail", timeout=NEXT_POLL)
+    page.reload()
     expect(page.locator("#state.bad")).to_contain_text("hot store does not answer")
+    expect(page.locator("#firing")).to_contain_text("for airline")
+    expect(page.locator("#history")).to_contain_text("for retail")
+    settings.REDIS_URL = there  # type: ignore[attr-defined]
+    expect(page.locator("#state")).to_contain_text("Live.", timeout=NEXT_POLL)
+
+
+def test_a_tenant_of_whom_nothing_is_known_leaves_the_others_to_choose_from(
+    dashboard: str, page: Page, live_server: LiveServer
+) -> None:
+    record("airline", 1, time.time())
+    shards.roll_up_all(time.time() + 70, HotStore.from_conf())
+    page.goto(dashboard)
+    page.goto(f"{live_server.url}/dashboard/?tenant=nobody")
+    expect(page.locator("#state.bad")).to_contain_text("nothing was ever recorded for tenant 'nobody'")
+    page.select_option("select[name=tenant]", "airline")
+    expect(figure(page, "Interactions")).to_have_text("1")
+
+
+def test_a_rule_begins_with_what_is_looked_at(dashboard: str, page: Page) -> None:
+    record("airline", 8, time.time())
+    shards.roll_up_all(time.time() + 70, HotStore.from_conf())
+    page.goto(dashboard)
+
+    def asked(title: str) -> dict[str, str]:
+        address = page.get_by_role("link", name=f"Make a rule on {title}").get_attribute("href")
+        return dict(parse_qsl(urlsplit(str(address)).query))
+
+    everybody = {"metric": "interactions", "statistic": "count", "operator": "gt", "threshold": "12", "window_minutes": "15"}
+    assert asked("Interactions") == {**everybody, "scope": "global"}
+    assert asked("Error rate")["threshold"] == "0.01", "one failure in a quiet minute is no incident"
+    assert asked("Model calls")["metric"] == "llm_calls"
+    page.select_option("select[name=tenant]", "airline")
+    expect(page.locator("#cards a[href*='tenant=airline']")).to_have_count(12)
+    assert asked("Interactions") == {**everybody, "tenant": "airline"}
+    page.get_by_role("link", name="Make a rule on Interactions").click()
+    expect(page.locator("#id_scope")).to_have_value("one_tenant")
+
+
+def test_on_a_phone_what_fires_comes_first_and_the_chart_ends_with_now(dashboard: str, page: Page) -> None:
+    page.set_viewport_size({"width": 390, "height": 844})
+    record("airline", 1, time.time())
+    page.goto(dashboard)
+    expect(figure(page, "Interactions")).to_have_text("1")
+    firing, cards = (
+        page.locator(one).evaluate("element => element.getBoundingClientRect().top") for one in ("#firing", "#cards")
+    )
+    assert firing < cards
+    hidden = (
+        "element => element.parentElement.scrollWidth - element.parentElement.clientWidth - element.parentElement.scrollLeft"
+    )
+    assert page.locator("#chart").evaluate(hidden) < 2
 
 
 def test_what_fires_is_shown_and_hostile_names_stay_text(dashboard: str, page: Page, complaints: list[str]) -> None:

@@ -12,7 +12,7 @@ from apps.monitoring.catalogue import RATIOS
 from apps.monitoring.core.rules import Operator, Rule, Scope, Statistic, problems
 from apps.monitoring.models import AlertRule, Series
 
-_FIELDS: Final = ("metric", "statistic", "operator", "threshold", "window_minutes", "tenant")
+_FIELDS: Final = ("metric", "statistic", "operator", "threshold", "window_minutes", "tenant", "scope")
 _NAME: Final = 90
 _SHOWN: Final = 40
 
@@ -22,9 +22,10 @@ def initial(query: Mapping[str, str]) -> tuple[dict[str, Any], list[str]]:
     given: dict[str, Any] = {field: query[field] for field in _FIELDS if query.get(field)}
     if not given:
         return {}, []
+    if given.get("scope") not in {None, *Scope}:
+        del given["scope"]
     wrong = [*_read(given), *_check(given)]
-    if given.get("tenant"):
-        given["scope"] = Scope.ONE_TENANT.value
+    given.update(_scope(given))
     if "metric" in given:
         given["name"] = _name(given)
     return given, wrong
@@ -58,13 +59,20 @@ def _check(given: dict[str, Any]) -> list[str]:
         operator=given["operator"],
         threshold=given.get("threshold", 0.0),
         window=given.get("window_minutes", 5),
-        scope=Scope.ONE_TENANT if given.get("tenant") else Scope.EVERY_TENANT,
+        scope=Scope(_scope(given).get("scope", Scope.EVERY_TENANT)),
         tenant=given.get("tenant", ""),
     )
     found = {field: text for field, text in problems(rule).items() if field in given}
     for field in found:
         del given[field]
     return list(found.values())
+
+
+def _scope(given: Mapping[str, Any]) -> dict[str, str]:
+    """Who looks at a tenant means this one; who looks at all together does not mean each of them."""
+    if given.get("tenant"):
+        return {"scope": Scope.ONE_TENANT.value}
+    return {"scope": Scope.GLOBAL.value} if given.get("scope") == Scope.GLOBAL else {}
 
 
 def _name(given: Mapping[str, Any]) -> str:

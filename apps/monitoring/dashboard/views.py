@@ -78,9 +78,18 @@ def _choice(request: HttpRequest) -> tuple[str | None, str]:
 
 
 def _read(tenant: str | None, chosen: str) -> tuple[dict[str, Any], int]:
-    """The body and the status of an answer."""
+    """The body and the status of an answer. What fires is there without the hot store, too."""
     now = timezone.now()
     start, end = window.parse(chosen, None, None, now)
+    try:
+        beside = {
+            "firing": panels.firing(tenant),
+            "history": panels.history(tenant),
+            "tenants": panels.tenants(),
+            "now": now.isoformat(),
+        }
+    except (OperationalError, InterfaceError):
+        return {"error": _DATABASE_AWAY}, 503
     try:
         numbers = {
             "summary": summary.shared(tenant, start, end),
@@ -88,15 +97,11 @@ def _read(tenant: str | None, chosen: str) -> tuple[dict[str, Any], int]:
                 ("points", tenant, start.replace(second=0, microsecond=0), chosen),
                 lambda: series.per_minute(tenant, start, end),
             ),
-            "firing": panels.firing(tenant),
-            "history": panels.history(tenant),
-            "tenants": panels.tenants(),
-            "now": now.isoformat(),
         }
     except UnknownTenantError as error:
-        return {"error": str(error)}, 404
+        return {**beside, "error": str(error)}, 404
     except QueryError as error:
-        return {"error": str(error)}, 503
+        return {**beside, "error": str(error)}, 503
     except (OperationalError, InterfaceError):
-        return {"error": _DATABASE_AWAY}, 503
-    return numbers, 200
+        return {**beside, "error": _DATABASE_AWAY}, 503
+    return {**numbers, **beside}, 200

@@ -391,6 +391,10 @@ def test_the_form_begins_with_what_the_address_says(played: None, ops: Client) -
     assert again["name"] == "response-time-p95-acme-2"
     ratio = ops.get(f"{HOME}/alertrule/add/?metric=handoff_rate").context["adminform"].form.initial
     assert ratio == {"metric": "handoff_rate", "statistic": "ratio", "operator": "gt", "name": "handoff-rate"}
+    together = ops.get(f"{HOME}/alertrule/add/?metric=handoff_rate&scope=global").context["adminform"].form.initial
+    assert together["scope"] == "global"
+    odd = ops.get(f"{HOME}/alertrule/add/?metric=handoff_rate&scope=everything").context["adminform"].form.initial
+    assert "scope" not in odd
 
 
 NO_RULE = {

@@ -43,6 +43,9 @@ function beyond(value, operator) {
   return Number(wanted.toPrecision(2));
 }
 
+// One failure in a quiet minute is no more than that; and all of them is as far as a share goes.
+const shareBeyond = (share, operator) => (operator === "lt" ? beyond(share, operator) : Math.min(1, Math.max(0.01, beyond(share, operator))));
+
 function ruleLink(of, text, threshold) {
   const link = element("a", text, "rule");
   const [metric, statistic, operator = "gt"] = of;
@@ -50,6 +53,7 @@ function ruleLink(of, text, threshold) {
   if (threshold) query.set("threshold", threshold);
   if (SUMS.includes(statistic)) query.set("window_minutes", WINDOW_MINUTES[choice.elements.window.value]);
   if (choice.elements.tenant.value) query.set("tenant", choice.elements.tenant.value);
+  else query.set("scope", "global"); // the threshold is of all together
   link.href = `${document.body.dataset.ruleUrl}?${query}`;
   return link;
 }
@@ -60,7 +64,8 @@ function card(title, value, note, of, now) {
   const made = element("div", "", "card");
   made.append(element("h2", title), element("b", value), element("span", note));
   if (mayAddRules) {
-    const link = ruleLink(of, "+", absent(now) ? null : beyond(now, of[2]));
+    const away = of[1] === "ratio" ? shareBeyond : beyond;
+    const link = ruleLink(of, "+", absent(now) ? null : away(now, of[2]));
     link.title = link.ariaLabel = `Make a rule on ${title}`;
     made.append(link);
   }
@@ -79,7 +84,7 @@ function showCards(s) {
     card("Handoff rate", percent(s.handoff.handoff_rate), count(s.handoff.total_handoffs, "handoff", "handoffs"), ["handoff_rate", "ratio"], s.handoff.handoff_rate),
     card("Error rate", percent(s.errors.error_rate), count(s.errors.total, "error", "errors"), ["error_rate", "ratio"], s.errors.error_rate),
     card("Knowledge hits", percent(s.knowledge_base.hit_rate), `${count(s.knowledge_base.total_searches, "search", "searches")}, similarity ${number(s.knowledge_base.avg_similarity_score, 2)}`, ["knowledge_hit_rate", "ratio", "lt"], s.knowledge_base.hit_rate),
-    card("Model calls", number(calls.total), `${percent(calls.error_rate)} failed, p95 ${duration(calls.p95_ms)}`, ["llm_error_rate", "ratio"], calls.error_rate),
+    card("Model calls", number(calls.total), `${percent(calls.error_rate)} failed, p95 ${duration(calls.p95_ms)}`, ["llm_calls", "count"], calls.total),
     card("Confidence", number(s.confidence.mean, 2), `median ${number(s.confidence.p50, 2)}`, ["confidence", "mean", "lt"], s.confidence.mean),
     card("Satisfaction", number(s.feedback.mean, 2), count(s.feedback.count, "rating", "ratings"), ["feedback", "mean", "lt"], s.feedback.mean),
   );
@@ -157,13 +162,19 @@ function showTenants(names) {
   picker.value = chosen;
 }
 
+// What there is beside the numbers: it comes without them when the hot store is away, or nothing is known of the tenant.
+function showBeside(data) {
+  if (!data.firing) return;
+  showTenants(data.tenants);
+  showAlerts(data);
+}
+
 function show(data) {
   const s = data.summary;
-  showTenants(data.tenants);
+  showBeside(data);
   showCards(s);
   drawChart(document.getElementById("chart"), data.points, s.from, s.to, { duration, clock, count: number });
   if (mayAddRules) showChartRule(data.points);
-  showAlerts(data);
   showBreakdowns(s);
   if (s.complete_until === null) return say("Live.", false, "No minute is rolled up yet.");
   const lag = Date.parse(data.now) - Date.parse(s.complete_until);
@@ -188,20 +199,25 @@ function askLater() {
   if (!document.hidden) timer = setTimeout(refresh, POLL_MS);
 }
 
+async function ask(mine) {
+  try {
+    const query = new URLSearchParams(new FormData(choice));
+    const answer = await fetch(`${document.body.dataset.url}?${query}`, { signal: mine.signal });
+    const data = await answer.json();
+    if (answer.ok) return show(data);
+    showBeside(data);
+    say(`${data.error} The numbers below are old.`, true);
+  } catch {
+    if (asking === mine) say("The server does not answer. The numbers below are old.", true);
+  }
+}
+
 async function refresh() {
   clearTimeout(timer);
   asking?.abort();
   const mine = (asking = new AbortController());
   const patience = setTimeout(() => mine.abort(), PATIENCE_MS);
-  try {
-    const query = new URLSearchParams(new FormData(choice));
-    const answer = await fetch(`${document.body.dataset.url}?${query}`, { signal: mine.signal });
-    const data = await answer.json();
-    if (answer.ok) show(data);
-    else say(`${data.error} The numbers below are old.`, true);
-  } catch {
-    if (asking === mine) say("The server does not answer. The numbers below are old.", true);
-  }
+  await ask(mine);
   clearTimeout(patience);
   if (asking === mine) askLater();
 }
@@ -216,6 +232,10 @@ document.addEventListener("visibilitychange", () => {
 });
 
 const first = JSON.parse(document.getElementById("first").textContent);
-if (first.error) say(first.error, true);
-else show(first);
+if (first.error) {
+  showBeside(first);
+  say(first.error, true);
+} else show(first);
+// On a small screen the newest minutes lie at the end of what can be scrolled.
+document.getElementById("chart").parentElement.scrollLeft = Number.MAX_SAFE_INTEGER;
 askLater();
