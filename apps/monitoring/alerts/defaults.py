@@ -10,7 +10,7 @@ from apps.monitoring.models import AlertRule
 DEFAULT_RULES: Final[tuple[dict[str, Any], ...]] = (
     {
         "name": "response-time-p95",
-        "description": "Answers take long: one in twenty over 5 seconds.",
+        "description": "Answers take long: the slowest one in twenty.",
         "metric": "response_time",
         "statistic": Statistic.P95,
         "operator": Operator.GT,
@@ -19,7 +19,7 @@ DEFAULT_RULES: Final[tuple[dict[str, Any], ...]] = (
     },
     {
         "name": "response-time-p99",
-        "description": "Answers take very long: one in a hundred over 10 seconds.",
+        "description": "Answers take very long: the slowest one in a hundred.",
         "metric": "response_time",
         "statistic": Statistic.P99,
         "operator": Operator.GT,
@@ -28,7 +28,7 @@ DEFAULT_RULES: Final[tuple[dict[str, Any], ...]] = (
     },
     {
         "name": "cost-per-conversation-high",
-        "description": "A conversation costs over 10 cents.",
+        "description": "Conversations cost more than they should.",
         "metric": "cost_per_conversation",
         "statistic": Statistic.RATIO,
         "operator": Operator.GT,
@@ -37,7 +37,7 @@ DEFAULT_RULES: Final[tuple[dict[str, Any], ...]] = (
     },
     {
         "name": "cost-per-conversation-very-high",
-        "description": "A conversation costs over 25 cents.",
+        "description": "Conversations cost far more than they should.",
         "metric": "cost_per_conversation",
         "statistic": Statistic.RATIO,
         "operator": Operator.GT,
@@ -46,7 +46,7 @@ DEFAULT_RULES: Final[tuple[dict[str, Any], ...]] = (
     },
     {
         "name": "handoff-rate-high",
-        "description": "Over 30 % of the conversations go to a human.",
+        "description": "Many conversations go to a human.",
         "metric": "handoff_rate",
         "statistic": Statistic.RATIO,
         "operator": Operator.GT,
@@ -55,7 +55,7 @@ DEFAULT_RULES: Final[tuple[dict[str, Any], ...]] = (
     },
     {
         "name": "handoff-rate-very-high",
-        "description": "Over half of the conversations go to a human.",
+        "description": "Very many conversations go to a human.",
         "metric": "handoff_rate",
         "statistic": Statistic.RATIO,
         "operator": Operator.GT,
@@ -64,7 +64,7 @@ DEFAULT_RULES: Final[tuple[dict[str, Any], ...]] = (
     },
     {
         "name": "knowledge-hit-rate-low",
-        "description": "Over half of the searches of the knowledge base find nothing.",
+        "description": "Many searches of the knowledge base find nothing.",
         "metric": "knowledge_hit_rate",
         "statistic": Statistic.RATIO,
         "operator": Operator.LT,
@@ -73,7 +73,7 @@ DEFAULT_RULES: Final[tuple[dict[str, Any], ...]] = (
     },
     {
         "name": "error-rate-5m",
-        "description": "Over 10 % of the interactions fail.",
+        "description": "Many interactions fail.",
         "metric": "error_rate",
         "statistic": Statistic.RATIO,
         "operator": Operator.GT,
@@ -82,7 +82,7 @@ DEFAULT_RULES: Final[tuple[dict[str, Any], ...]] = (
     },
     {
         "name": "error-rate-15m",
-        "description": "Over 5 % of the interactions fail, for a while.",
+        "description": "More interactions fail than should, and have for a while.",
         "metric": "error_rate",
         "statistic": Statistic.RATIO,
         "operator": Operator.GT,
@@ -92,7 +92,8 @@ DEFAULT_RULES: Final[tuple[dict[str, Any], ...]] = (
     },
     {
         "name": "model-price-unknown",
-        "description": "Tokens of a model whose price nobody knows: its cost is missing from every total.",
+        "description": "Nobody knows the price of a model, so its cost is missing from every total. The dashboard's table of "
+        "models shows which: it has no cost there. MONITORING_PRICES takes its price.",
         "metric": "unknown_prices",
         "statistic": Statistic.COUNT,
         "operator": Operator.GT,

@@ -13,7 +13,7 @@ from apps.monitoring.core.clock import isoformat, to_datetime
 from apps.monitoring.core.course import Past
 from apps.monitoring.core.judging import Judged, Measured
 from apps.monitoring.core.lifecycle import Event, State, Status
-from apps.monitoring.core.rules import Operator, Rule, condition
+from apps.monitoring.core.rules import Operator, Rule, amount, condition
 
 
 @dataclass(frozen=True, slots=True)
@@ -170,7 +170,7 @@ def _judged(found: Explanation) -> str:
 
 def _seen(found: Explanation) -> str:
     seen, rule = found.seen, found.rule
-    value = "no value" if seen.value is None else f"{seen.value:g} {rule.unit}".strip()
+    value = "no value" if seen.value is None else amount(rule, seen.value)
     enough = "enough" if seen.samples >= rule.min_samples else "too few"
     return f"{value} from {seen.samples} samples, {enough}: it takes {rule.min_samples}"
 

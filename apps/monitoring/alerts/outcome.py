@@ -211,10 +211,28 @@ def _instance(
     ends: Mapping[int, AlertTransition],
 ) -> outbox.Instance:
     since = minute if change.after.since is None else change.after.since
-    if alert is None:
-        return outbox.Instance(change.tenant, change.verdict.value, change.verdict.samples, since, event.reason)
-    seen = ends.get(alert, change.verdict) if event.late else change.verdict
-    return outbox.Instance(change.tenant, seen.value, seen.samples, begun.get(alert, since), event.reason, alert)
+    end = None if alert is None else ends.get(alert)
+    seen = change.verdict if end is None else end
+    began = since if alert is None else begun.get(alert, since)
+    return outbox.Instance(
+        change.tenant,
+        seen.value,
+        seen.samples,
+        began,
+        event.reason,
+        alert,
+        lasted=_lasted(event, began, minute, end),
+        is_late=event.late,
+    )
+
+
+def _lasted(event: Event, began: int, minute: int, end: AlertTransition | None) -> int:
+    """Of an end the minutes since it began; 0 where that cannot be said."""
+    if event.state is not Status.RESOLVED:
+        return 0
+    if event.late:
+        return 0 if end is None else to_minute(end.minute) - began
+    return minute - began
 
 
 def _ends_before(changes: Sequence[Change]) -> dict[int, AlertTransition]:

@@ -23,3 +23,10 @@ def spell(minutes: int) -> str:
     """The shortest spelling that `parse` reads back."""
     unit = next((unit for unit in ("d", "h") if minutes and minutes % _MINUTES[unit] == 0), "m")
     return f"{minutes // _MINUTES[unit]}{unit}"
+
+
+def in_words(minutes: int) -> str:
+    """As in a sentence: 8 minutes, 1 hour 30 minutes, 2 days; never rounded."""
+    days, rest = divmod(minutes, 1_440)
+    parts = [(days, "day"), (rest // 60, "hour"), (rest % 60, "minute")]
+    return " ".join(f"{number} {name}{'' if number == 1 else 's'}" for number, name in parts if number) or "0 minutes"

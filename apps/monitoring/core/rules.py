@@ -14,7 +14,9 @@ from types import MappingProxyType
 from typing import Final, Protocol
 
 from apps.monitoring.catalogue import EACH, METRICS, RATIOS, SHARE, USER_PREFIX, Kind, Metric, user_metric
+from apps.monitoring.core.duration import in_words
 from apps.monitoring.core.period import LONGEST, Period
+from apps.monitoring.core.quantity import spell, spell_beside
 
 MAX_WINDOW: Final = 30 * 24 * 60
 PERCENT: Final = "%"
@@ -69,8 +71,10 @@ class Operator(StrEnum):
         return _COMPARE[self](value, threshold)
 
 
-_SYMBOLS: Final = MappingProxyType({Operator.GT: ">", Operator.GTE: "≥", Operator.LT: "<", Operator.LTE: "≤", Operator.EQ: "="})
-_COMPARE: Final[Mapping[Operator, Callable[[float, float], bool]]] = MappingProxyType(
+_SYMBOLS: Final[Mapping[str, str]] = MappingProxyType(
+    {Operator.GT: ">", Operator.GTE: "≥", Operator.LT: "<", Operator.LTE: "≤", Operator.EQ: "="}
+)
+_COMPARE: Final[Mapping[str, Callable[[float, float], bool]]] = MappingProxyType(
     {
         Operator.GT: operator.gt,
         Operator.GTE: operator.ge,
@@ -200,20 +204,58 @@ class Condition(Protocol):
 
 
 def condition(rule: Condition) -> str:
-    """In words: p95 of response_time > 5000 ms over 5 minutes."""
+    """In words: p95 of response_time > 5 s over 5 minutes."""
+    return f"{measured(rule)} {limit(rule)} over {stretch(rule)}"
+
+
+def measured(rule: Condition) -> str:
+    """What the value is: p95 of response_time."""
     what = rule.metric if rule.statistic == Statistic.RATIO else f"{rule.statistic} of {rule.metric}"
-    if rule.change_against:
-        what = f"change of {what} against the {rule.change_against} before"
-    # A rule that is broken by now still tells how it ended.
-    compared = Operator(rule.operator).symbol if rule.operator in set(Operator) else rule.operator
-    return f"{what} {compared} {rule.threshold:g} {rule.unit} over {stretch(rule)}"
+    return f"change of {what} against the {rule.change_against} before" if rule.change_against else what
+
+
+def limit(rule: Condition) -> str:
+    """What the value is compared with, and how: > 5 s."""
+    return f"{_symbol(rule)} {spell(rule.threshold, rule.unit)}{_pace(rule)}"
+
+
+def amount(rule: Condition, value: float) -> str:
+    """A value of the rule, with its unit: 8.81 s."""
+    return f"{spell_beside(value, rule.threshold, rule.unit)}{_pace(rule)}"
 
 
 def stretch(rule: Condition) -> str:
     """What the value is of: 5 minutes, or the month."""
-    if rule.budget:
-        return f"the {rule.budget}"
-    return "1 minute" if rule.window == 1 else f"{rule.window} minutes"
+    return f"the {rule.budget}" if rule.budget else in_words(rule.window)
+
+
+def is_breach(rule: Condition, value: float) -> bool:
+    """Whether the rule says so of a value; a rule that is broken by now says nothing."""
+    return rule.operator in _COMPARE and _COMPARE[rule.operator](value, rule.threshold)
+
+
+def compared(rule: Condition, value: float) -> str:
+    """The reason of a verdict, in plain numbers: `explain` compares it with that of the history."""
+    return _comparison(rule, value, f"{value:g}", f"{_symbol(rule)} {rule.threshold:g}")
+
+
+def compared_in_words(rule: Condition, value: float) -> str:
+    """The same as people read it: 12.3 s > 10 s."""
+    return _comparison(rule, value, amount(rule, value), limit(rule))
+
+
+def _comparison(rule: Condition, value: float, left: str, right: str) -> str:
+    return f"{left} {right}" if is_breach(rule, value) else f"{left} is not {right}"
+
+
+def _symbol(rule: Condition) -> str:
+    # A rule that is broken by now still tells how it ended.
+    return _SYMBOLS.get(rule.operator, rule.operator)
+
+
+def _pace(rule: Condition) -> str:
+    is_rate = rule.statistic == Statistic.RATE and not rule.change_against
+    return " a second" if is_rate else ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -244,10 +286,7 @@ def judge(rule: Rule, value: float | None, samples: int) -> Verdict:
     compare = Operator(rule.operator)
     recovery = rule.threshold if rule.recovery_threshold is None else rule.recovery_threshold
     breach = compare.holds(value, rule.threshold)
-    reason = (
-        f"{value:g} {compare.symbol} {rule.threshold:g}" if breach else f"{value:g} is not {compare.symbol} {rule.threshold:g}"
-    )
-    return Verdict(value, samples, breach, not compare.holds(value, recovery), reason)
+    return Verdict(value, samples, breach, not compare.holds(value, recovery), compared(rule, value))
 
 
 def _no_value(rule: Rule, value: float | None, samples: int) -> str:

@@ -17,7 +17,6 @@ from apps.monitoring.dashboard import panels
 from apps.monitoring.query import cache, series, summary, window
 from apps.monitoring.query.errors import QueryError, UnknownTenantError
 
-WINDOWS: Final = ("5m", "15m", "1h", "6h", "24h")
 _WINDOW: Final = "15m"
 _POLICY: Final = "default-src 'self'; base-uri 'none'; form-action 'self'; frame-ancestors 'none'"
 _DATABASE_AWAY: Final = "The database does not answer."
@@ -50,7 +49,7 @@ def dashboard(request: HttpRequest) -> HttpResponse:
         "monitoring/dashboard.html",
         {
             "tenant": tenant or "",
-            "windows": WINDOWS,
+            "windows": window.OFFERED,
             "window": chosen,
             "first": first,
             "may_add_rules": request.user.has_perm("monitoring.add_alertrule"),
@@ -74,7 +73,7 @@ def data(request: HttpRequest) -> JsonResponse:
 def _choice(request: HttpRequest) -> tuple[str | None, str]:
     """The tenant (None: all together) and one of the windows."""
     asked = request.GET.get("window", _WINDOW)
-    return request.GET.get("tenant") or None, asked if asked in WINDOWS else _WINDOW
+    return request.GET.get("tenant") or None, asked if asked in window.OFFERED else _WINDOW
 
 
 def _read(tenant: str | None, chosen: str) -> tuple[dict[str, Any], int]:

@@ -7,15 +7,12 @@ from collections import defaultdict
 from collections.abc import Collection, Sequence
 from dataclasses import replace
 from datetime import datetime
-from urllib.parse import quote, urlencode
-
-from django.conf import settings
 
 from apps.monitoring.core.clock import isoformat, minute_of, to_datetime, to_minute
 from apps.monitoring.models import Alert, Notification
-from apps.monitoring.notify import channels, outbox
+from apps.monitoring.notify import channels, outbox, pages
 from apps.monitoring.notify.announcements import announcements
-from apps.monitoring.notify.message import WORST, AlertFacts, Message
+from apps.monitoring.notify.message import WORST, AlertFacts, Message, RuleFacts
 
 
 def tell(alerts: Collection[Alert], who: str, now: datetime) -> list[uuid.UUID]:
@@ -49,9 +46,12 @@ def _row(opener: Notification, alerts: Sequence[Alert], who: str, now: datetime)
         kind=Notification.Kind.ACKNOWLEDGED.value,
         minute=isoformat(minute),
         count=len(alerts),
-        alerts=[_facts(alert, who) for alert in alerts[:WORST]],
+        alerts=[_facts(said.rule, alert, who) for alert in alerts[:WORST]],
         text=f"{who} looks after {said.rule.name} for {whom}.",
-        links={name: url for name, url in said.links.items() if name != "acknowledge"},
+        links={
+            **pages.about_all(said.rule, [(alert.tenant, alert.pk) for alert in alerts]),
+            "runbook": said.rule.runbook_url,
+        },
     )
     return Notification(
         id=identity,
@@ -65,7 +65,6 @@ def _row(opener: Notification, alerts: Sequence[Alert], who: str, now: datetime)
     )
 
 
-def _facts(alert: Alert, who: str) -> AlertFacts:
-    page = f"{settings.MONITORING_BASE_URL}/dashboard/?{urlencode({'tenant': alert.tenant}, quote_via=quote)}"
-    since = isoformat(to_minute(alert.since))
-    return AlertFacts(alert.tenant or None, alert.value, alert.samples, since, f"acknowledged by {who}", {"dashboard": page})
+def _facts(rule: RuleFacts, alert: Alert, who: str) -> AlertFacts:
+    since, links = isoformat(to_minute(alert.since)), pages.about(rule, alert.tenant, alert.pk)
+    return AlertFacts(alert.tenant or None, alert.value, alert.samples, since, f"acknowledged by {who}", links)

@@ -6,14 +6,13 @@ import uuid
 from datetime import datetime, timedelta
 from typing import Final
 
-from django.conf import settings
 from django.db.models import Exists, OuterRef, Q
 from django.utils import timezone
 
 from apps.monitoring.core.clock import isoformat, minute_of, to_datetime, to_minute
 from apps.monitoring.core.rules import Severity
 from apps.monitoring.models import AlertRule, Notification
-from apps.monitoring.notify import outbox
+from apps.monitoring.notify import outbox, pages
 from apps.monitoring.notify.message import AlertFacts, Message, RuleFacts
 
 _AGAIN_AFTER: Final = timedelta(hours=1)
@@ -86,7 +85,7 @@ def _end(opener: Notification) -> Notification:
 def _row(rule: int, channel_id: int, kind: str, began: int, facts: RuleFacts, text: str) -> Notification:
     """``began`` is the minute since which the rule fails: the end has the minute of its beginning."""
     identity = uuid.uuid4()
-    links = {"rule": f"{settings.MONITORING_BASE_URL}/admin/monitoring/alertrule/{rule}/change/"}
+    links = {"rule": pages.admin("alertrule", rule)}
     alert = AlertFacts(None, None, 0, isoformat(began), text, links)
     message = Message(str(identity), str(kind), facts, isoformat(began), 1, [alert], text, links)
     return Notification(

@@ -6,13 +6,12 @@ import uuid
 from datetime import datetime, timedelta
 from typing import Final
 
-from django.conf import settings
 from django.db import transaction
 from django.db.models import Q
 
 from apps.monitoring.core.clock import isoformat, minute_of, to_datetime
 from apps.monitoring.models import Channel, Notification
-from apps.monitoring.notify import outbox
+from apps.monitoring.notify import outbox, pages
 from apps.monitoring.notify.message import AlertFacts, Message, RuleFacts, printable
 
 FAILING_AFTER: Final = timedelta(minutes=10)
@@ -75,7 +74,7 @@ def _row(channel: Channel, kind: str, to: Channel, text: str, now: datetime) -> 
     window = int(FAILING_AFTER.total_seconds() // 60)
     rule = RuleFacts(f"channel-{channel.name}-failing", "failed_attempts", "count", "gt", 0, "count", window, "error", "")
     since = isoformat(minute_of((channel.failing_since or now).timestamp()))
-    page = f"{settings.MONITORING_BASE_URL}/admin/monitoring/channel/{channel.pk}/change/"
+    page = pages.admin("channel", channel.pk)
     facts = AlertFacts(None, float(channel.failures), channel.failures, since, text, {"channel": page})
     message = Message(str(identity), str(kind), rule, isoformat(minute), 1, [facts], text, {"channel": page})
     return Notification(

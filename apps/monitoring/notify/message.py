@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any, Final
 
-from apps.monitoring.core.rules import condition, stretch
+from apps.monitoring.core.rules import compared, compared_in_words, condition
 
 VERSION: Final = 1
 WORST: Final = 10
 """Tenants named in one notification; the count says how many there are."""
-_PLACEHOLDER: Final = re.compile(r"\{(\w+)\}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,49 +79,71 @@ class Message:
     @property
     def whom(self) -> str:
         """The tenant, or how many there are."""
-        return printable(self.alerts[0].tenant or "all tenants") if self.count == 1 else f"{self.count} tenants"
+        return self.whose(self.alerts[0]) if self.count == 1 else f"{self.count} tenants"
+
+    @property
+    def is_test(self) -> bool:
+        """It has no rule, no value and no tenant to tell of."""
+        return self.kind == "test"
 
     @property
     def subject(self) -> str:
         """One line without control characters: who, what, how bad."""
+        if self.is_test:
+            return printable(f"[test] {self.alerts[0].reason}")
         return printable(f"[{self.rule.severity}] {self.rule.name} {self.kind} for {self.whom}")
+
+    @property
+    def title(self) -> str:
+        """The subject, and while it is true the condition: for a receiver that shows nothing else."""
+        return self.subject if self.is_test or self.is_over else f"{self.subject}: {condition(self.rule)}"
+
+    @property
+    def headline(self) -> str:
+        """The title of a page that tells of it."""
+        return self.alerts[0].reason if self.is_test else f"{self.rule.name} {standing(self.kind)}"
+
+    @property
+    def is_over(self) -> bool:
+        """Whether what it tells of is no longer so."""
+        return self.kind == "resolved"
 
     def body(self) -> str:
         """Plain text: why it is sent, and where to look."""
-        lines = [self.text, "", f"{self.rule.name} ({self.rule.severity}): {condition(self.rule)}; minute {self.minute}"]
-        lines += [_line(alert) for alert in self.alerts]
+        lines = [self.text]
+        if not self.is_test:
+            lines += ["", f"Rule {self.rule.name} ({self.rule.severity}): {condition(self.rule)}; minute {self.minute}"]
+            lines += [f"  {self.whose(alert)}: {self.why(alert)} ({self.origin(alert)})" for alert in self.alerts]
         if self.count > len(self.alerts):
             lines.append(f"  … and {self.count - len(self.alerts)} more")
         lines += ["", *(f"{name}: {url}" for name, url in self.links.items() if url)]
         return "\n".join(lines)
 
+    def rows(self) -> list[tuple[AlertFacts, str]]:
+        """Each alert that it names, with why."""
+        return [(alert, self.why(alert)) for alert in self.alerts]
 
-def _line(alert: AlertFacts) -> str:
-    whom = printable(alert.tenant or "all tenants")
-    return f"  {whom}: {alert.reason} ({alert.samples} samples, since {alert.since})"
+    def whose(self, alert: AlertFacts) -> str:
+        """The tenant of one of its alerts."""
+        return printable(alert.tenant or "all tenants")
+
+    def why(self, alert: AlertFacts) -> str:
+        """The reason, with what was compared as people read it; the payload has plain numbers, as the history has."""
+        if alert.value is None:
+            return alert.reason
+        return alert.reason.replace(compared(self.rule, alert.value), compared_in_words(self.rule, alert.value), 1)
+
+    def origin(self, alert: AlertFacts) -> str:
+        """What the value is made of, and when it began."""
+        samples = "1 sample" if alert.samples == 1 else f"{alert.samples} samples"
+        return f"{samples}, {'it began at' if self.is_over else 'since'} {alert.since}"
+
+
+def standing(kind: str) -> str:
+    """What a notification says of its rule, such as "is still firing"."""
+    return f"is {'still firing' if kind == 'reminder' else kind}"
 
 
 def printable(text: str) -> str:
     """The text on one line: a tenant's name cannot add a line to a mail, or a header."""
     return "".join(c if c.isprintable() else " " for c in text)
-
-
-def render(template: str, rule: RuleFacts, kind: str, count: int, worst: AlertFacts) -> str:
-    """The sentence of a notification: the rule's own template, else the condition.
-
-    Only plain names are replaced, and each once: a template cannot reach into attributes of what it is given, and a
-    tenant called "{value}" stays what it is.
-    """
-    whom = printable(worst.tenant or "all tenants") if count == 1 else f"{count} tenants"
-    if not template:
-        return f"{rule.name} is {kind} for {whom}: {condition(rule)}."
-    known = {
-        "rule": rule.name,
-        "tenant": whom,
-        "value": "no value" if worst.value is None else f"{worst.value:g}",
-        "threshold": f"{rule.threshold:g}",
-        "samples": str(worst.samples),
-        "window": stretch(rule),
-        "severity": rule.severity,
-    }
-    return _PLACEHOLDER.sub(lambda match: known.get(match[1], match[0]), template)

@@ -11,10 +11,8 @@ from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass
 from typing import Final
-from urllib.parse import quote, urlencode
 
 from celery import Celery
-from django.conf import settings
 from django.db import transaction
 from django.db.models import Exists, OuterRef, Q, QuerySet
 from django.utils import timezone
@@ -25,9 +23,10 @@ from apps.monitoring.core.lifecycle import Notice
 from apps.monitoring.core.rules import Operator
 from apps.monitoring.ingest import recorder
 from apps.monitoring.models import AlertRule, Channel, Notification
-from apps.monitoring.notify import circuit, link
+from apps.monitoring.notify import circuit, link, pages
 from apps.monitoring.notify.announcements import announcements
-from apps.monitoring.notify.message import WORST, AlertFacts, Message, RuleFacts, render
+from apps.monitoring.notify.message import WORST, AlertFacts, Message, RuleFacts
+from apps.monitoring.notify.text import Subject, render
 
 _log = logging.getLogger(__name__)
 
@@ -44,7 +43,10 @@ _waiting: ContextVar[dict[int, None] | None] = ContextVar("waiting", default=Non
 
 @dataclass(frozen=True, slots=True)
 class Instance:
-    """One tenant that a notification is about; ``since`` is a minute, ``alert`` the id of the alert."""
+    """One tenant that a notification is about; ``since`` is a minute, ``alert`` the id of the alert.
+
+    Of an end ``lasted`` is how many minutes it lasted, 0 when that is not known, and ``is_late`` whether it was owed.
+    """
 
     tenant: str
     value: float | None
@@ -52,6 +54,8 @@ class Instance:
     since: int
     reason: str
     alert: int | None = None
+    lasted: int = 0
+    is_late: bool = False
 
 
 def enqueue(rule: AlertRule, notice: Notice, minute: int, instances: Sequence[Instance]) -> list[uuid.UUID]:
@@ -87,9 +91,10 @@ def send_test(channel: Channel) -> Notification:
     identity = uuid.uuid4()
     facts = RuleFacts("test", "test", "count", "gt", 0, "count", 1, "info", "")
     minute = minute_of(timezone.now().timestamp())
-    alert = AlertFacts(None, None, 0, isoformat(minute), "this is a test", {})
-    links = {"dashboard": f"{settings.MONITORING_BASE_URL}/dashboard/"}
-    text = f"A test of the channel {channel.name}. Nothing is wrong."
+    reached = f"Agent monitoring reaches channel {channel.name}"
+    alert = AlertFacts(None, None, 0, isoformat(minute), reached, {})
+    links = {"dashboard": pages.dashboard(), "channel": pages.admin("channel", channel.pk)}
+    text = f"{reached}. This is a test: nothing is wrong."
     message = Message(str(identity), "test", facts, isoformat(minute), 1, [alert], text, links)
     row = _row(identity, channel.pk, None, "test", minute, message)
     row.save(force_insert=True)
@@ -204,15 +209,16 @@ def _about(
 ) -> Notification:
     identity = uuid.uuid4()
     alerts = [instance.alert for instance in worst if instance.alert is not None]
+    named = [_alert(facts, instance) for instance in worst[:WORST]]
     message = Message(
         id=str(identity),
         kind=notice.value,
         rule=facts,
         minute=isoformat(minute),
         count=len(worst),
-        alerts=[_alert(instance) for instance in worst[:WORST]],
-        text=render(rule.message_template, facts, notice.value, len(worst), _alert(worst[0])),
-        links=_links(identity, rule, acknowledge=bool(alerts) and notice is not Notice.RESOLVED),
+        alerts=named,
+        text=render(rule.message_template, facts, notice.value, _subject(worst, named[0]), rule.description),
+        links=_links(identity, facts, worst, acknowledge=bool(alerts) and notice is not Notice.RESOLVED),
     )
     row = _row(identity, channel_id, rule, notice.value, minute, message)
     row.alert_ids = alerts
@@ -259,21 +265,27 @@ def _facts(rule: AlertRule) -> RuleFacts:
     )
 
 
-def _links(identity: uuid.UUID, rule: AlertRule, *, acknowledge: bool) -> dict[str, str]:
-    links = {"dashboard": f"{settings.MONITORING_BASE_URL}/dashboard/", "runbook": rule.runbook_url}
+def _subject(instances: Sequence[Instance], worst: AlertFacts) -> Subject:
+    return Subject(
+        len(instances),
+        worst,
+        lasted=max(instance.lasted for instance in instances),
+        is_late=any(instance.is_late for instance in instances),
+    )
+
+
+def _links(identity: uuid.UUID, rule: RuleFacts, instances: Sequence[Instance], *, acknowledge: bool) -> dict[str, str]:
+    told = [(instance.tenant, instance.alert) for instance in instances]
+    links = {**pages.about_all(rule, told), "runbook": rule.runbook_url}
     return {**links, "acknowledge": link.to_acknowledge(identity)} if acknowledge else links
 
 
-def _alert(instance: Instance) -> AlertFacts:
-    base = settings.MONITORING_BASE_URL
-    links = {"dashboard": f"{base}/dashboard/?{urlencode({'tenant': instance.tenant}, quote_via=quote)}"}
-    if instance.alert is not None:
-        links["alert"] = f"{base}/admin/monitoring/alert/{instance.alert}/change/"
+def _alert(rule: RuleFacts, instance: Instance) -> AlertFacts:
     return AlertFacts(
         tenant=instance.tenant or None,
         value=instance.value,
         samples=instance.samples,
         since=isoformat(instance.since),
         reason=instance.reason,
-        links=links,
+        links=pages.about(rule, instance.tenant, instance.alert),
     )

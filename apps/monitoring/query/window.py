@@ -8,6 +8,8 @@ from typing import Final
 
 from apps.monitoring.query.errors import RangeError
 
+OFFERED: Final = ("5m", "15m", "1h", "6h", "24h")
+"""Those that the dashboard shows, from short to long."""
 _WINDOW: Final = re.compile(r"(\d{1,6})\s*([smhdw])\Z")
 _UNITS: Final = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days", "w": "weeks"}
 _LONGEST: Final = timedelta(days=800)

@@ -77,7 +77,7 @@ def test_a_change_and_a_budget_are_what_the_form_shows(admin_client: Client, set
     assert (budget.change_against, budget.budget, budget.time_zone) == ("", "month", "Europe/Berlin")
     listed = page(admin_client, "alertrule/")
     assert "change of p95 of response_time against the week before &gt; 50 % over 7 minutes" in listed
-    assert "forecast of cost &gt; 2500.5 USD over the month" in listed
+    assert "forecast of cost &gt; $2500.50 over the month" in listed
 
 
 def test_the_form_offers_every_metric_with_its_meaning(admin_client: Client) -> None:
@@ -111,7 +111,7 @@ def test_the_list_says_in_words_what_runs_and_for_how_many_it_fires(admin_client
     AlertState.objects.create(rule=rule, tenant="telecom", status="pending", since=MOMENT)
     AlertRule.objects.filter(pk=rule.pk).update(error=f"it broke {HOSTILE}")
     listed = page(admin_client, "alertrule/")
-    assert "p95 of response_time &gt; 5000 ms over 5 min" in listed
+    assert "p95 of response_time &gt; 5 s over 5 min" in listed
     assert '<td class="field-firing">2</td>' in listed
     assert "it broke &lt;script&gt;" in listed
     assert HOSTILE not in listed

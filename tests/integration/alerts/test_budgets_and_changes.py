@@ -76,7 +76,7 @@ def test_a_budget_fires_when_it_is_spent_and_begins_anew_at_midnight_of_the_plac
     assert history("budget")[1:] == [("06 23:00", "resolved", None)]
     assert AlertTransition.objects.latest("id").reason == "no data"
     (told, _) = Notification.objects.order_by("minute")
-    assert told.payload["text"] == "budget is firing for acme: sum of cost > 10 USD over the day."
+    assert told.payload["text"] == "budget is firing for acme: sum of cost > $10 over the day."
     assert (told.payload["rule"]["budget"], told.payload["rule"]["unit"]) == ("day", "USD")
 
 

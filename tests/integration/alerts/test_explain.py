@@ -252,7 +252,7 @@ def test_the_command_answers_in_words_and_as_json() -> None:
     said = out.getvalue().splitlines()
     assert said[0] == f"slow for acme in {isoformat(MINUTE + 1)}"
     assert said[1].startswith("It was told that it fires")
-    assert said[2] == "  1. Rule: max of response_time > 5000 ms over 1 minute, for acme"
+    assert said[2] == "  1. Rule: max of response_time > 5 s over 1 minute, for acme"
     assert said[3] == f"  2. Window: from {isoformat(MINUTE + 1)} to {isoformat(MINUTE + 2)}"
     out = io.StringIO()
     call_command("explain", "slow", "--tenant=acme", f"--at={isoformat(MINUTE + 1)}", "--json", stdout=out)

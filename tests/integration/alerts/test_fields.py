@@ -58,6 +58,20 @@ def test_while_it_keeps_firing_there_is_one_reminder_each_cooldown() -> None:
 
 
 @pytest.mark.parametrize(
+    ("minutes", "said"),
+    [
+        ("sssf", "max of response_time is 100 ms, no longer > 5 s over 1 minute; it lasted 3 minutes"),
+        ("s-", "no data; it lasted 1 minute"),
+    ],
+)
+def test_an_end_says_how_it_is_now_and_how_long_it_lasted(minutes: str, said: str) -> None:
+    channel()
+    rule()
+    play(pattern(minutes), until=len(minutes))
+    assert Notification.objects.get(kind="resolved").payload["text"] == f"slow is resolved for acme: {said}."
+
+
+@pytest.mark.parametrize(
     ("fields", "tenants"),
     [
         ({"scope": "every_tenant"}, {"acme", "bolt"}),

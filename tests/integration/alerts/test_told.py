@@ -78,6 +78,9 @@ class TestAnEndThatIsOwed:
         assert (ended.kind, ended.alert_ids, begun.kind, begun.alert_ids) == ("resolved", [first.pk], "firing", [second.pk])
         (said,) = ended.payload["alerts"]
         assert (said["value"], said["since"]) == (FAST, isoformat(MINUTE))
+        assert ended.payload["text"] == (
+            "slow is resolved for acme: resolved earlier, when nobody could be notified; it lasted 1 minute."
+        )
         opened, after = (str(row.pk) for row in Notification.objects.filter(kind="firing").order_by("created_at"))
         assert incidents(duty[1], duty[0]) == [("trigger", opened), ("resolve", opened), ("trigger", after)]
         play({}, until=8, start=7)

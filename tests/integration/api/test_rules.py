@@ -24,7 +24,7 @@ def test_a_rule_is_made_read_changed_and_deleted(writer: Client) -> None:
     assert made.status_code == 201, made.content
     body = made.json()
     assert (body["window_minutes"], body["unit"], body["channels"]) == (5, "ms", ["ops"])
-    assert body["condition"] == "p95 of response_time > 5000 ms over 5 minutes"
+    assert body["condition"] == "p95 of response_time > 5 s over 5 minutes"
     one = f"rules/{body['id']}"
     assert writer.get(f"/api/v1/{one}").json() == body
     changed = send(writer, "PATCH", one, {"threshold": 6_000, "channels": []}).json()

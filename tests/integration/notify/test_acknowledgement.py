@@ -173,3 +173,6 @@ class TestTheNews:
         news = Notification.objects.get(kind="acknowledged")
         Draft202012Validator(SCHEMA).validate(news.payload)
         assert news.payload["text"] == "whoever was told on chat looks after error-rate-5m for 2 tenants."
+        assert news.payload["links"] == {"dashboard": "https://monitoring.example/dashboard/?window=15m", "runbook": ""}
+        page = f"https://monitoring.example/admin/monitoring/alert/{fired[0].pk}/change/"
+        assert page in {one["links"]["alert"] for one in news.payload["alerts"]}

@@ -41,6 +41,21 @@ class TestTheMail:
             assert "error-rate-5m is firing for airline." in mail.body[part]
             assert "https://runbooks.example/errors" in mail.body[part]
 
+    def test_each_alert_leads_to_its_page_in_the_admin(self, mailbox: Mailbox) -> None:
+        page = "https://monitoring.example/admin/monitoring/alert/7/change/"
+        deliver(mailbox, message(alerts=[alert(links={"dashboard": "https://monitoring.example/dashboard/", "alert": page})]))
+        (mail,) = mailbox.arrivals()
+        assert f'<a href="{page}">25 % &gt; 10 %</a>' in mail.body["html"]
+
+    def test_a_test_says_what_it_shows_and_tells_of_no_rule(self, mailbox: Mailbox) -> None:
+        reached = "Agent monitoring reaches channel c-mail"
+        deliver(mailbox, message(kind="test", text=f"{reached}.", alerts=[alert(None, value=None, reason=reached, links={})]))
+        (mail,) = mailbox.arrivals()
+        assert mail.title == f"[test] {reached}"
+        for part in ("text", "html"):
+            assert reached in mail.body[part]
+            assert "error_rate" not in mail.body[part]
+
     def test_it_is_named_by_the_notifications_id(self, mailbox: Mailbox) -> None:
         sent = message()
         deliver(mailbox, sent)

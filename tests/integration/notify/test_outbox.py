@@ -20,6 +20,7 @@ from apps.monitoring.core.lifecycle import Notice
 from apps.monitoring.models import Channel, Notification
 from apps.monitoring.notify import outbox
 from apps.monitoring.notify.defaults import create_missing_channels
+from apps.monitoring.notify.message import Message
 from tests.integration.notify.processes import eventually, run_apart
 from tests.integration.notify.rows import MINUTE, instance, log_channel, rule
 from tests.unit.notify.test_message import SCHEMA
@@ -82,12 +83,55 @@ class TestWhat:
                 "since": "2026-01-05T00:03:00Z",
                 "reason": "0.25 > 0.1",
                 "links": {
-                    "dashboard": "https://monitoring.example/dashboard/?tenant=airline",
+                    "dashboard": "https://monitoring.example/dashboard/?tenant=airline&window=15m",
                     "alert": "https://monitoring.example/admin/monitoring/alert/7/change/",
                 },
             }
         ]
         assert said["links"]["runbook"] == "https://runbooks.example/"
+
+    def test_the_links_are_those_of_its_one_tenant(self) -> None:
+        log_channel("a", is_default=True)
+        (identity,) = outbox.enqueue(rule(), Notice.FIRING, MINUTE, [instance("acme co", alert=7)])
+        assert {name: url for name, url in payload(identity)["links"].items() if name != "acknowledge"} == {
+            "dashboard": "https://monitoring.example/dashboard/?tenant=acme%20co&window=15m",
+            "alert": "https://monitoring.example/admin/monitoring/alert/7/change/",
+            "runbook": "",
+        }
+
+    @pytest.mark.parametrize("tenants", [[""], ["a", "b"]], ids=["all together", "several"])
+    def test_the_link_of_all_names_no_tenant(self, tenants: list[str]) -> None:
+        log_channel("a", is_default=True)
+        (identity,) = outbox.enqueue(rule(), Notice.FIRING, MINUTE, [instance(tenant, alert=None) for tenant in tenants])
+        links = payload(identity)["links"]
+        assert links == {"dashboard": "https://monitoring.example/dashboard/?window=15m", "runbook": ""}
+
+    @pytest.mark.parametrize(
+        ("fields", "shown"),
+        [
+            ({"window_minutes": 1}, "5m"),
+            ({"window_minutes": 15}, "1h"),
+            ({"window_minutes": 1_000}, "24h"),
+            ({"metric": "cost", "statistic": "sum", "budget": "day"}, "24h"),
+        ],
+    )
+    def test_the_dashboard_shows_what_the_rule_saw(self, fields: dict[str, Any], shown: str) -> None:
+        log_channel("a", is_default=True)
+        (identity,) = outbox.enqueue(rule(**fields), Notice.FIRING, MINUTE, [instance()])
+        assert payload(identity)["links"]["dashboard"].endswith(f"?tenant=airline&window={shown}")
+
+    def test_what_begins_says_what_its_rule_is_for(self) -> None:
+        log_channel("a", is_default=True)
+        (identity,) = outbox.enqueue(rule(description="Many interactions fail."), Notice.FIRING, MINUTE, [instance()])
+        assert payload(identity)["text"] == (
+            "error-rate-5m is firing for airline: error_rate > 10 % over 5 minutes. Many interactions fail."
+        )
+
+    def test_a_test_says_that_it_is_one_and_fits_the_schema(self) -> None:
+        said = outbox.send_test(log_channel("c-mail")).payload
+        Draft202012Validator(SCHEMA).validate(said)
+        assert Message.from_payload(said).subject == "[test] Agent monitoring reaches channel c-mail"
+        assert said["text"] == "Agent monitoring reaches channel c-mail. This is a test: nothing is wrong."
 
     @pytest.mark.parametrize(("operator", "worst"), [("gt", 0.99), ("lt", 0.0)])
     def test_many_tenants_are_one_notification_with_the_worst_ten(self, operator: str, worst: float) -> None:
@@ -103,7 +147,7 @@ class TestWhat:
         log_channel("a", is_default=True)
         (identity,) = outbox.enqueue(rule(), Notice.FIRING, MINUTE, [instance("a&b=c d/../")])
         link = payload(identity)["alerts"][0]["links"]["dashboard"]
-        assert link == "https://monitoring.example/dashboard/?tenant=a%26b%3Dc%20d%2F..%2F"
+        assert link == "https://monitoring.example/dashboard/?tenant=a%26b%3Dc%20d%2F..%2F&window=15m"
 
 
 @pytest.mark.django_db(transaction=True)

@@ -41,9 +41,10 @@ class TestTheEvents:
         )
         event = arrival.body["payload"]
         assert (event["severity"], event["source"], event["component"]) == ("critical", "monitoring.example", "airline")
-        assert event["summary"].startswith("[critical] error-rate-5m firing for airline: error_rate > 0.1 share over 5 minutes")
+        assert event["summary"].startswith("[critical] error-rate-5m firing for airline: error_rate > 10 % over 5 minutes")
         assert event["custom_details"]["alerts"][0]["value"] == 0.25
         assert {"href": RULE.runbook_url, "text": "runbook"} in arrival.body["links"]
+        assert arrival.body["client_url"] == sent.links["dashboard"]
 
     def test_what_follows_has_the_same_key(self, receiver: Receiver) -> None:
         opened = message()

@@ -58,16 +58,24 @@ class TestABot:
 
     def test_an_end_changes_the_first_message(self, receiver: Receiver) -> None:
         opened = open_thread(receiver, message(), open=0)
-        assert bot(receiver, message(kind="resolved"), [opened]) == Delivered()
+        assert bot(receiver, message(kind="resolved", text="It is over."), [opened]) == Delivered()
         first, changed = posted(receiver)
         assert (changed["method"], changed["ts"]) == ("chat.update", first["ts"])
         assert "error-rate-5m resolved for airline" in changed["text"]
-        assert opened.id in json.dumps(changed["blocks"])
+        shown = json.dumps(changed["blocks"])
+        assert opened.id in shown
+        assert ("It is over." in shown, "It began with:" in shown, "is firing" in shown) == (True, True, False)
 
     def test_the_end_of_some_says_how_many(self, receiver: Receiver) -> None:
         opened = open_thread(receiver, message(count=3), open=1)
         bot(receiver, message(kind="resolved"), [opened])
         assert "firing (2 of 3 resolved)" in posted(receiver)[-1]["text"]
+
+    def test_a_test_tells_of_no_rule(self, receiver: Receiver) -> None:
+        bot(receiver, message(kind="test", alerts=[alert(None, reason="It reaches channel ops")]))
+        (body,) = posted(receiver)
+        assert body["text"].endswith("[test] It reaches channel ops")
+        assert "error_rate" not in json.dumps(body["blocks"])
 
     def test_the_end_of_several_changes_each(self, receiver: Receiver) -> None:
         several = [open_thread(receiver, message(), open=0) for _ in range(3)]

@@ -72,7 +72,8 @@ def test_an_attempt_that_failed_is_made_again_within_seconds(webhook: MakeChanne
 def test_the_log_channel_writes_a_line_of_json(notifier: Path) -> None:
     row = outbox.send_test(Channel.objects.create(name="log", kind="log"))
     eventually(lambda: fresh(row).status == "delivered", 60)
-    assert f'"event_type":"notification","subject":"[info] test test for all tenants","id":"{row.pk}"' in notifier.read_text()
+    subject = "[test] Agent monitoring reaches channel log"
+    assert f'"event_type":"notification","subject":"{subject}","id":"{row.pk}"' in notifier.read_text()
 
 
 @pytest.mark.usefixtures("notifier")

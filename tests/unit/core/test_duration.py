@@ -28,3 +28,11 @@ def test_the_spelling_is_the_shortest(minutes: int, text: str) -> None:
 @given(st.integers(0, 2**31 - 1))
 def test_what_is_spelled_is_read_back(minutes: int) -> None:
     assert duration.parse(duration.spell(minutes)) == minutes
+
+
+@pytest.mark.parametrize(
+    ("minutes", "words"),
+    [(0, "0 minutes"), (1, "1 minute"), (8, "8 minutes"), (60, "1 hour"), (1_505, "1 day 1 hour 5 minutes"), (2_880, "2 days")],
+)
+def test_it_is_said_in_words(minutes: int, words: str) -> None:
+    assert duration.in_words(minutes) == words

@@ -15,6 +15,8 @@ from apps.monitoring.core.rules import (
     Rule,
     Scope,
     Statistic,
+    compared,
+    compared_in_words,
     condition,
     judge,
     problems,
@@ -205,20 +207,40 @@ def test_the_unit_of_a_threshold(change: dict[str, Any], unit: str) -> None:
 @pytest.mark.parametrize(
     ("change", "words"),
     [
-        ({}, "p95 of response_time > 5000 ms over 5 minutes"),
-        ({"window": 1}, "p95 of response_time > 5000 ms over 1 minute"),
-        ({"metric": "error_rate", "statistic": "ratio", "threshold": 0.1}, "error_rate > 0.1 share over 5 minutes"),
+        ({}, "p95 of response_time > 5 s over 5 minutes"),
+        ({"window": 1_500}, "p95 of response_time > 5 s over 1 day 1 hour"),
+        ({"window": 1}, "p95 of response_time > 5 s over 1 minute"),
+        ({"metric": "error_rate", "statistic": "ratio", "threshold": 0.1}, "error_rate > 10 % over 5 minutes"),
         (
             {"change_against": "week", "threshold": 50},
             "change of p95 of response_time against the week before > 50 % over 5 minutes",
         ),
-        ({"metric": "cost", "statistic": "sum", "budget": "day"}, "sum of cost > 5000 USD over the day"),
-        ({"metric": "cost", "statistic": "forecast", "budget": "month"}, "forecast of cost > 5000 USD over the month"),
-        ({"operator": "??", "metric": "gone"}, "p95 of gone ?? 5000  over 5 minutes"),
+        ({"metric": "cost", "statistic": "sum", "budget": "day"}, "sum of cost > $5000 over the day"),
+        ({"metric": "cost", "statistic": "forecast", "budget": "month"}, "forecast of cost > $5000 over the month"),
+        (
+            {"metric": "interactions", "statistic": "rate", "threshold": 0.5},
+            "rate of interactions > 0.5 a second over 5 minutes",
+        ),
+        ({"metric": "unknown_prices", "statistic": "count", "threshold": 0.0}, "count of unknown_prices > 0 over 5 minutes"),
+        ({"operator": "??", "metric": "gone"}, "p95 of gone ?? 5000 over 5 minutes"),
     ],
 )
 def test_a_condition_in_words(change: dict[str, Any], words: str) -> None:
     assert condition(replace(SOUND, **change)) == words
+
+
+@pytest.mark.parametrize(
+    ("change", "value", "plain", "words"),
+    [
+        ({}, 6_000.5, "6000.5 > 5000", "6 s > 5 s"),
+        ({}, 900.0, "900 is not > 5000", "900 ms is not > 5 s"),
+        ({"metric": "interactions", "statistic": "rate", "threshold": 2.0}, 3.0, "3 > 2", "3 a second > 2 a second"),
+        ({"operator": "??"}, 6_000.0, "6000 is not ?? 5000", "6 s is not ?? 5 s"),
+    ],
+)
+def test_a_comparison_in_plain_numbers_and_in_words(change: dict[str, Any], value: float, plain: str, words: str) -> None:
+    rule = replace(SOUND, **change)
+    assert (compared(rule, value), compared_in_words(rule, value)) == (plain, words)
 
 
 @pytest.mark.parametrize(

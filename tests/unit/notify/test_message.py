@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from dataclasses import replace
 from pathlib import Path
 from uuid import uuid4
 
@@ -13,8 +12,8 @@ from hypothesis import strategies as st
 from jsonschema import Draft202012Validator, FormatChecker
 
 from apps.monitoring.notify import message as module
-from apps.monitoring.notify.message import Message, condition, render
-from tests.sinks.example import RULE, alert, message
+from apps.monitoring.notify.message import Message
+from tests.sinks.example import alert, message
 
 SCHEMA = json.loads((Path(module.__file__).parent / "message.schema.json").read_text())
 VALIDATOR = Draft202012Validator(SCHEMA, format_checker=FormatChecker())
@@ -55,6 +54,20 @@ class TestSubject:
     def test_no_tenant_is_all_of_them(self) -> None:
         assert message(alerts=[alert(None)]).subject.endswith("for all tenants")
 
+    def test_a_test_says_what_it_shows(self) -> None:
+        sent = message(kind="test", alerts=[alert(None, value=None, reason="Agent monitoring reaches channel c-mail")])
+        assert sent.subject == sent.title == "[test] Agent monitoring reaches channel c-mail"
+
+    def test_the_title_has_the_condition_as_long_as_it_is_true(self) -> None:
+        assert message().title == "[critical] error-rate-5m firing for airline: error_rate > 10 % over 5 minutes"
+        assert message(kind="resolved").title == "[critical] error-rate-5m resolved for airline"
+
+    @pytest.mark.parametrize(
+        ("kind", "says"), [("firing", "is firing"), ("reminder", "is still firing"), ("resolved", "is resolved")]
+    )
+    def test_the_headline_is_a_sentence(self, kind: str, says: str) -> None:
+        assert message(kind=kind).headline == f"error-rate-5m {says}"
+
     @given(st.text())
     def test_it_is_one_printable_line_whatever_a_tenant_is_called(self, tenant: str) -> None:
         assert message(alerts=[alert(tenant)]).subject.isprintable()
@@ -63,12 +76,29 @@ class TestSubject:
 class TestBody:
     def test_it_says_why_and_where_to_look(self) -> None:
         body = message().body()
-        assert "  airline: 0.25 > 0.1 (40 samples, since 2026-01-05T00:03:00Z)" in body
+        assert "  airline: 25 % > 10 % (40 samples, since 2026-01-05T00:03:00Z)" in body
         assert "runbook: https://runbooks.example/errors" in body
 
     def test_it_says_the_condition_whatever_the_template_says(self) -> None:
         body = message(text="Wake up!").body()
-        assert "error-rate-5m (critical): error_rate > 0.1 share over 5 minutes; minute 2026-01-05T00:07:00Z" in body
+        assert "error-rate-5m (critical): error_rate > 10 % over 5 minutes; minute 2026-01-05T00:07:00Z" in body
+
+    def test_what_is_around_the_comparison_stays(self) -> None:
+        body = message(alerts=[alert(reason="still firing after 15 minutes: 0.25 > 0.1", samples=1)]).body()
+        assert "  airline: still firing after 15 minutes: 25 % > 10 % (1 sample, since" in body
+
+    @pytest.mark.parametrize("value", [None, 0.5])
+    def test_a_reason_without_the_comparison_is_said_as_it_is(self, value: float | None) -> None:
+        assert "  airline: no data (" in message(alerts=[alert(value=value, reason="no data")]).body()
+
+    def test_an_end_does_not_read_as_if_it_went_on(self) -> None:
+        body = message(kind="resolved", alerts=[alert(value=0.05, reason="0.05 is not > 0.1")]).body()
+        assert "  airline: 5 % is not > 10 % (40 samples, it began at 2026-01-05T00:03:00Z)" in body
+        assert "since" not in body
+
+    def test_a_test_tells_of_no_rule(self) -> None:
+        body = message(kind="test", text="It works.", links={"dashboard": "https://monitoring.example/dashboard/"}).body()
+        assert body == "It works.\n\ndashboard: https://monitoring.example/dashboard/"
 
     def test_it_says_how_many_it_does_not_name(self) -> None:
         assert "… and 13 more" in message(count=23, alerts=[alert(f"tenant-{n}") for n in range(10)]).body()
@@ -76,34 +106,6 @@ class TestBody:
     def test_a_tenants_name_adds_no_line(self) -> None:
         body = message(alerts=[alert("a\nrunbook: https://evil.example")]).body()
         assert "\nrunbook: https://evil.example" not in body
-
-
-class TestText:
-    def test_without_a_template_it_is_the_condition(self) -> None:
-        assert render("", RULE, "firing", 1, alert()) == (
-            "error-rate-5m is firing for airline: error_rate > 0.1 share over 5 minutes."
-        )
-
-    def test_a_statistic_is_named_with_its_metric(self) -> None:
-        rule = replace(RULE, metric="response_time", statistic="p95", threshold=5000.0, unit="ms")
-        assert condition(rule) == "p95 of response_time > 5000 ms over 5 minutes"
-
-    def test_the_template_is_filled(self) -> None:
-        template = "{severity} {rule}: {tenant} at {value} > {threshold}, {samples} in {window}"
-        assert render(template, RULE, "firing", 1, alert()) == (
-            "critical error-rate-5m: airline at 0.25 > 0.1, 40 in 5 minutes"
-        )
-
-    def test_what_is_no_placeholder_stays(self) -> None:
-        assert render("{unknown} {0} {rule.name} {tenant!r} {}", RULE, "firing", 1, alert()) == (
-            "{unknown} {0} {rule.name} {tenant!r} {}"
-        )
-
-    def test_a_tenant_called_like_a_placeholder_keeps_its_name(self) -> None:
-        assert render("{tenant}", RULE, "firing", 1, alert("{value}{threshold}")) == "{value}{threshold}"
-
-    def test_no_value_is_said_in_words(self) -> None:
-        assert render("{value}", RULE, "firing", 1, alert(value=None)) == "no value"
 
 
 def test_the_id_is_that_of_the_outbox() -> None:

@@ -14,7 +14,7 @@ from urllib.parse import urlsplit
 import orjson
 from django.conf import settings
 
-from apps.monitoring.core.rules import Severity, condition, rank
+from apps.monitoring.core.rules import Severity, rank
 from apps.monitoring.notify.channels.address import origin
 from apps.monitoring.notify.channels.http import Answer, forbidden, judge, reach
 from apps.monitoring.notify.channels.outcome import NO_RECEIPT, Delivered, Outcome, Rejected, Retry
@@ -113,9 +113,9 @@ def trigger(message: Message, key: str) -> dict[str, Any]:
         "event_action": "trigger",
         "dedup_key": key,
         "client": "Agent monitoring",
-        "client_url": settings.MONITORING_BASE_URL,
+        "client_url": message.links.get("dashboard") or settings.MONITORING_BASE_URL,
         "payload": {
-            "summary": _cut(f"{message.subject}: {condition(message.rule)}"),
+            "summary": _cut(message.title),
             "source": urlsplit(settings.MONITORING_BASE_URL).hostname or "agent-monitoring",
             "severity": severity if severity in _SEVERITIES else "warning",
             "timestamp": message.minute,

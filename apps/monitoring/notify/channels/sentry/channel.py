@@ -17,7 +17,6 @@ from uuid import UUID, uuid5
 from sentry_sdk.envelope import Envelope
 from sentry_sdk.utils import BadDsn, Dsn
 
-from apps.monitoring.core.rules import condition
 from apps.monitoring.notify.channels.http import Answer, forbidden, judge, reach, retry_after
 from apps.monitoring.notify.channels.outcome import NO_RECEIPT, Delivered, Outcome, Rejected, Retry
 from apps.monitoring.notify.message import AlertFacts, Message
@@ -151,7 +150,7 @@ def event(message: Message, config: Mapping[str, Any]) -> dict[str, Any]:
         "platform": "other",
         "logger": "monitoring.notifications",
         "level": "info" if message.kind == "resolved" else _LEVELS.get(message.rule.severity, "warning"),
-        "message": {"formatted": f"{message.subject}: {condition(message.rule)}"},
+        "message": {"formatted": message.title},
         "fingerprint": ["agent-monitoring", message.rule.name, fingerprint],
         "environment": config.get("environment") or "production",
         "tags": {

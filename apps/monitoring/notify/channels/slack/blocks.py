@@ -42,15 +42,20 @@ def summary(message: Message, state: str = "") -> str:
     return escaped(_title(message, state), _SECTION)
 
 
-def blocks(message: Message, state: str = "") -> list[dict[str, Any]]:
-    """The message; ``state`` is what has become of it since, such as "resolved"."""
-    facts = f"{condition(message.rule)} · {message.rule.severity} · minute {message.minute}"
+def blocks(message: Message, state: str = "", news: str = "") -> list[dict[str, Any]]:
+    """The message; ``state`` is what has become of it since, such as "resolved", and ``news`` what is said of that.
+
+    Then its own sentence is no longer true, and is left out.
+    """
     found: list[dict[str, Any]] = [
         {"type": "header", "text": _plain(_title(message, state), _HEADER)},
-        {"type": "section", "text": _plain(printable(message.text), _SECTION)},
-        {"type": "context", "elements": [_plain(facts, _SECTION)]},
-        {"type": "section", "text": _plain("\n".join(_lines(message)), _SECTION)},
+        {"type": "section", "text": _plain(printable(news or message.text), _SECTION)},
     ]
+    if not message.is_test:
+        facts = f"Rule: {condition(message.rule)} · {message.rule.severity} · minute {message.minute}"
+        lines = ["It began with:", *_lines(message)] if news else _lines(message)
+        found.append({"type": "context", "elements": [_plain(facts, _SECTION)]})
+        found.append({"type": "section", "text": _plain("\n".join(lines), _SECTION)})
     links = [f"<{_quoted(url)}|{escaped(name, 50)}>" for name, url in message.links.items() if 0 < len(_quoted(url)) <= _URL]
     if links:
         found.append({"type": "context", "elements": [{"type": "mrkdwn", "text": " · ".join(links), "verbatim": True}]})
@@ -66,16 +71,16 @@ def _title(message: Message, state: str) -> str:
 
 
 def _lines(message: Message) -> list[str]:
-    lines = [_line(alert) for alert in message.alerts]
+    lines = [_line(message, alert) for alert in message.alerts]
     if message.count > len(message.alerts):
         lines.append(f"… and {message.count - len(message.alerts)} more")
     return lines
 
 
-def _line(alert: AlertFacts) -> str:
-    line = printable(f"{alert.tenant or 'all tenants'}: {alert.reason}")
+def _line(message: Message, alert: AlertFacts) -> str:
+    line = printable(f"{message.whose(alert)}: {message.why(alert)}")
     kept = line if len(line) <= _LINE else line[: _LINE - 1] + "…"
-    return f"• {kept} ({alert.samples} samples, since {alert.since})"
+    return f"• {kept} ({message.origin(alert)})"
 
 
 def _quoted(url: str) -> str:

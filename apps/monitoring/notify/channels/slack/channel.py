@@ -123,7 +123,9 @@ class _Bot:
         """Make a first message say how it stands."""
         if time.monotonic() > self._until:
             return Retry("Slack took too long")
-        return self._call("chat.update", {**thread.receipt, **_body(thread.message, _state(message, thread))})
+        state = _state(message, thread)
+        news = message.text if state == message.kind else ""  # else it is true of some of its tenants alone
+        return self._call("chat.update", {**thread.receipt, **_body(thread.message, state, news)})
 
     def _call(self, method: str, body: Mapping[str, Any]) -> Outcome:
         return _send(f"{self._api}/{method}", body, self._headers)
@@ -135,10 +137,10 @@ def _send(url: str, body: Mapping[str, Any], headers: Mapping[str, str]) -> Outc
     return judged(answer) if isinstance(answer, Answer) else answer
 
 
-def _body(message: Message, state: str = "") -> dict[str, Any]:
+def _body(message: Message, state: str = "", news: str = "") -> dict[str, Any]:
     return {
         "text": summary(message, state),
-        "blocks": blocks(message, state),
+        "blocks": blocks(message, state, news),
         "unfurl_links": False,
         "unfurl_media": False,
     }
