@@ -251,6 +251,7 @@ def test_what_fires_is_shown_and_hostile_names_stay_text(dashboard: str, page: P
     shards.roll_up_all(time.time() + 70, HotStore.from_conf())
     page.goto(dashboard)
     expect(page.locator("#firing")).to_contain_text(f"response-time-p95 for {HOSTILE}")
+    expect(page.locator("#firing .figure")).to_have_text(["value", "limit", "6 s", "5 s"])
     expect(page.locator("#history")).to_contain_text(f"response-time-p95 for {HOSTILE}")
     page.select_option("select[name=tenant]", HOSTILE)
     expect(figure(page, "Interactions")).to_have_text("1")

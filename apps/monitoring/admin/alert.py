@@ -59,10 +59,10 @@ class AlertAdmin(ReadOnlyAdmin):
     """Episodes: from firing to resolved."""
 
     list_display = (
-        "rule_name", "tenant", "severity", "fired_at", "resolved_at", "seen", "threshold", "samples", "acknowledged_by",
+        "rule_name", "tenant", "severity", "fired_at", "resolved_at", "seen", "limit", "samples", "acknowledged_by",
     )  # fmt: skip
     list_filter = ("severity", ("resolved_at", admin.EmptyFieldListFilter), "rule_name")
-    list_select_related = ("acknowledged_by",)
+    list_select_related = ("acknowledged_by", "rule")
     search_fields = ("rule_name", "tenant")
     date_hierarchy = "fired_at"
     inlines = (TransitionInline,)
@@ -70,8 +70,13 @@ class AlertAdmin(ReadOnlyAdmin):
 
     @admin.display(description="value", ordering="value")
     def seen(self, alert: Alert) -> str | None:
-        """As the reason has it."""
-        return _rounded(alert.value)
+        """As on the dashboard."""
+        return alert.seen
+
+    @admin.display(description="limit", ordering="threshold")
+    def limit(self, alert: Alert) -> str:
+        """As on the dashboard."""
+        return alert.limit
 
     @admin.action(description="Acknowledge: no more reminders until it resolves", permissions=["operate"])
     def acknowledge(self, request: HttpRequest, chosen: QuerySet[Alert]) -> None:

@@ -34,7 +34,7 @@ def page(request: HttpRequest, token: str) -> HttpResponse:
     if row is None:
         return _answer(request, {"problem": "The notification that this link came with is not kept any more."}, 404)
     taken = _take(request, row) if request.method == "POST" else []
-    alerts = Alert.objects.filter(pk__in=row.alert_ids).select_related("acknowledged_by").order_by("tenant")
+    alerts = Alert.objects.filter(pk__in=row.alert_ids).select_related("acknowledged_by", "rule").order_by("tenant")
     waiting = alerts.filter(resolved_at=None, acknowledged_at=None).count()
     shown = list(alerts[:_SHOWN])
     facts = {"row": row, "alerts": shown, "more": len(row.alert_ids) - len(shown), "waiting": waiting, "taken": len(taken)}

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from typing import Any, Final
 
+from django.db.models import Case, When
 from django.urls import reverse
 
+from apps.monitoring.core.rules import Severity, rank
 from apps.monitoring.models import Alert, AlertTransition, Series
 
 _SHOWN: Final = ("interactions", "llm_calls")
@@ -21,16 +23,17 @@ def tenants() -> list[str]:
 
 
 def firing(tenant: str | None) -> list[dict[str, Any]]:
-    """The alerts that fire now, newest first."""
-    alerts = Alert.objects.filter(resolved_at=None, **_of(tenant)).order_by("-fired_at")
+    """The alerts that fire now, the worst first, of these the newest. Figures are those of when it fired."""
+    worst = Case(*[When(severity=severity, then=-rank(severity)) for severity in Severity], default=1)
+    alerts = Alert.objects.filter(resolved_at=None, **_of(tenant)).select_related("rule").order_by(worst, "-fired_at")
     return [
         {
             "rule": alert.rule_name,
             "tenant": alert.tenant or "all tenants",
             "severity": alert.severity,
             "since": alert.since.isoformat(),
-            "value": alert.value,
-            "threshold": alert.threshold,
+            "seen": alert.seen,
+            "limit": alert.limit,
             "acknowledged": alert.acknowledged_at is not None,
             "url": reverse("admin:monitoring_alert_change", args=[alert.pk]),
         }

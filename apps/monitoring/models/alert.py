@@ -5,6 +5,7 @@ from __future__ import annotations
 from django.conf import settings
 from django.db import models
 
+from apps.monitoring.core.quantity import spell, spell_beside
 from apps.monitoring.models.rule import AlertRule
 from apps.monitoring.models.snapshot import TENANT_MAX_LENGTH
 
@@ -65,6 +66,19 @@ class Alert(models.Model):
 
     def __str__(self) -> str:
         return f"{self.rule_name} {self.tenant or 'all tenants'} since {self.fired_at:%Y-%m-%dT%H:%MZ}"
+
+    @property
+    def seen(self) -> str | None:
+        """The value as people write it; without a unit when the rule was deleted."""
+        return None if self.value is None else spell_beside(self.value, self.threshold, self._unit())
+
+    @property
+    def limit(self) -> str:
+        """The threshold as people write it."""
+        return spell(self.threshold, self._unit())
+
+    def _unit(self) -> str:
+        return "" if self.rule is None else self.rule.definition().unit
 
 
 class AlertTransition(models.Model):

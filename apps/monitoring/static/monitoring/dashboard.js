@@ -14,10 +14,10 @@ function number(value, digits = 0) {
   const options = Math.abs(value) >= 1e8 ? { notation: "compact", maximumFractionDigits: 2 } : { maximumFractionDigits: digits };
   return value.toLocaleString("en", options);
 }
-const precise = (value) => (absent(value) ? nothing : value.toLocaleString("en", { maximumSignificantDigits: 5 }));
 const duration = (ms) => (absent(ms) ? nothing : ms < 1000 ? `${number(ms)} ms` : `${number(ms / 1000, 2)} s`);
 const percent = (share) => (absent(share) ? nothing : `${number(100 * share, 1)} %`);
-const dollars = (usd, digits = 2) => (absent(usd) ? nothing : `$${number(usd, digits)}`);
+const money = { 2: { minimumFractionDigits: 2, maximumFractionDigits: 2 }, 4: { minimumFractionDigits: 2, maximumFractionDigits: 4 } };
+const dollars = (usd, digits = 2) => (absent(usd) ? nothing : `$${usd >= 1e8 ? number(usd) : usd.toLocaleString("en", money[digits])}`);
 const count = (value, one, many) => `${number(value)} ${value === 1 ? one : many}`;
 
 function clock(iso) {
@@ -82,7 +82,7 @@ function showCards(s) {
     card("Cost", dollars(cost.total_usd), `${dollars(cost.avg_per_conversation_usd, 4)} a conversation, ${number(cost.unpriced_interactions)} unpriced`, ["cost", "sum"], cost.total_usd),
     card("Tokens", number(tokens.total_tokens), `${number(tokens.prompt_tokens)} in, ${number(tokens.completion_tokens)} out`, ["tokens", "sum"], tokens.total_tokens),
     card("Handoff rate", percent(s.handoff.handoff_rate), count(s.handoff.total_handoffs, "handoff", "handoffs"), ["handoff_rate", "ratio"], s.handoff.handoff_rate),
-    card("Error rate", percent(s.errors.error_rate), count(s.errors.total, "error", "errors"), ["error_rate", "ratio"], s.errors.error_rate),
+    card("Error rate", percent(s.errors.error_rate), `of interactions; ${count(s.errors.total, "error", "errors")} in all`, ["error_rate", "ratio"], s.errors.error_rate),
     card("Knowledge hits", percent(s.knowledge_base.hit_rate), `${count(s.knowledge_base.total_searches, "search", "searches")}, similarity ${number(s.knowledge_base.avg_similarity_score, 2)}`, ["knowledge_hit_rate", "ratio", "lt"], s.knowledge_base.hit_rate),
     card("Model calls", number(calls.total), `${percent(calls.error_rate)} failed, p95 ${duration(calls.p95_ms)}`, ["llm_calls", "count"], calls.total),
     card("Confidence", number(s.confidence.mean, 2), `median ${number(s.confidence.p50, 2)}`, ["confidence", "mean", "lt"], s.confidence.mean),
@@ -128,7 +128,7 @@ function showChartRule(points) {
 
 function showAlerts(data) {
   showTable("firing", ["severity", "what", "#value", "#limit", "since"], data.firing.map((a) => [
-    cell(a.severity, a.severity), linked(`${a.rule} for ${a.tenant}`, a.url), figure(precise(a.value)), figure(precise(a.threshold)),
+    cell(a.severity, a.severity), linked(`${a.rule} for ${a.tenant}`, a.url), figure(a.seen ?? nothing), figure(a.limit),
     cell(a.acknowledged ? `${clock(a.since)}, acknowledged` : clock(a.since)),
   ]), "Nothing fires.");
   showTable("history", ["minute", "state", "what", "why", ""], data.history.map((h) => [
