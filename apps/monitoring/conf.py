@@ -41,7 +41,7 @@ class Conf:
     notify_max_age_seconds: int = 900
     """Minutes older than this when they are judged go to the history but notify nobody."""
     rule_timeout_seconds: float = 30.0
-    """How long one statement of a rule's evaluation may take before the rule is in error; 0 is no limit."""
+    """How long one statement of a rule's evaluation may take before the rule is in error; 0 is no limit but the minute's."""
     read_cache_seconds: float = 1.0
     """How old an answer of the API or the dashboard may be; 0 computes each one."""
     time_zone: str = "UTC"

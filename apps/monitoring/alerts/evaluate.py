@@ -15,7 +15,7 @@ from django.db import InterfaceError, OperationalError, connection, transaction
 from django.db.models import Exists, Min, OuterRef, Q
 from django.utils import timezone
 
-from apps.monitoring.alerts import outcome, silences, tables
+from apps.monitoring.alerts import attempts, outcome, silences, tables
 from apps.monitoring.alerts.measure import Windows, expected_tenants
 from apps.monitoring.alerts.tables import StoredState
 from apps.monitoring.conf import conf
@@ -32,8 +32,8 @@ from apps.monitoring.rollup import locks
 
 _log = logging.getLogger(__name__)
 
-BUDGET_SECONDS: Final = 180.0
-"""One run ends after this, before the worker's time limit would end it; the next one goes on where it stopped."""
+BUDGET_SECONDS: Final = 150.0
+"""After this no minute is begun: the worker's time limit is further away than what a minute takes at the most."""
 _AWAY: Final = ("08", "57P")
 """SQLSTATEs of a connection that broke, and of a server that shuts down or starts."""
 _AGAIN: Final = "40"
@@ -67,13 +67,13 @@ def _catch_up(now: float, deadline: float) -> Report:
     _forgive_disabled()
     judged = transitions = 0
     while minute < until and (not judged or time.monotonic() < deadline):
-        with _uncollected(), outbox.asked_once(), transaction.atomic():
+        with attempts.noted() as failures, _uncollected(), outbox.asked_once(), transaction.atomic():
             locks.judging()
             rules = _rules()
             ahead = _skip_silence(minute, until, rules)
             tables.judge(minute, max(ahead, minute + 1))
             if ahead == minute:
-                transitions += _judge_minute(minute, rules, _quiets(minute, now))
+                transitions += _judge_minute(minute, attempts.tried(rules, timezone.now()), _quiets(minute, now), failures)
                 judged += 1
                 minute += 1
             else:
@@ -106,7 +106,7 @@ def _left() -> Exists:
 
 def _forgive_disabled() -> None:
     """Nobody evaluates a rule that is switched off, so nothing would ever find it mended."""
-    AlertRule.objects.filter(~_left(), enabled=False).exclude(error="").update(error="", error_since=None)
+    attempts.forgive(*AlertRule.objects.filter(~_left(), enabled=False).exclude(error="").values_list("pk", flat=True))
 
 
 def _next_minute() -> int | None:
@@ -138,30 +138,18 @@ def _quiets(minute: int, now: float) -> list[Quiet]:
     return silences.in_force(minute)
 
 
-def _judge_minute(minute: int, rules: Sequence[AlertRule], quiets: Sequence[Quiet]) -> int:
-    windows, heard = Windows(minute), outbox.heard()
+def _judge_minute(minute: int, rules: Sequence[AlertRule], quiets: Sequence[Quiet], failures: attempts.Failures) -> int:
+    windows, heard, shares = Windows(minute), outbox.heard(), attempts.Shares()
     stored = tables.states([rule.pk for rule in rules])
-    _limit_statements(conf().rule_timeout_seconds)
-    _read_together(windows, rules)
-    judged = sum(
-        _judge_rule(
-            rule,
-            windows,
-            stored.get(rule.pk, ()),
-            minute,
-            hold(quiets, rule.name, rule.severity),
-            heard=rule.pk in heard,
-        )
-        for rule in rules
-    )
-    _limit_statements(0)
+    _read_together(windows, rules, shares)
+    judged = 0
+    for rule in rules:
+        shares.next()
+        with _alone(rule, failures):
+            definition, held = replace(rule.definition(), heard=rule.pk in heard), hold(quiets, rule.name, rule.severity)
+            judged += _apply(rule, definition, windows, stored.get(rule.pk, ()), minute, held)
+    attempts.limit_statements(0)
     return judged
-
-
-def _limit_statements(seconds: float) -> None:
-    """Until the transaction ends no statement takes longer; 0 is no limit."""
-    with connection.cursor() as cursor:
-        cursor.execute("SELECT set_config('statement_timeout', %s, true)", [f"{round(seconds * 1_000)}ms"])
 
 
 def _look_up_by_index() -> None:
@@ -175,35 +163,31 @@ def _look_up_by_index() -> None:
         cursor.execute("SELECT set_config('enable_seqscan', 'off', true)")
 
 
-def _read_together(windows: Windows, rules: Sequence[AlertRule]) -> None:
+def _read_together(windows: Windows, rules: Sequence[AlertRule], shares: attempts.Shares) -> None:
     """What several rules need in one read. When that fails each reads its own, so the one that is to blame is found.
 
     From then on it is left out here until it is mended.
     """
     try:
         with transaction.atomic():
-            windows.read_together(rule.definition() for rule in rules if rule.enabled and not rule.error)
+            windows.read_together((rule.definition() for rule in rules if rule.enabled and not rule.error), shares.next)
     except Exception as error:
         if _is_away(error):
             raise
         _log.warning("the windows of all rules cannot be read together: %s", error)
 
 
-def _judge_rule(
-    rule: AlertRule, windows: Windows, stored: Sequence[StoredState], minute: int, held: Hold, *, heard: bool
-) -> int:
-    """Judge one rule for all its tenants. A rule that fails is marked and stops nothing else."""
+@contextmanager
+def _alone(rule: AlertRule, failures: attempts.Failures) -> Iterator[None]:
+    """A rule that fails in here stops nothing else."""
     try:
         with transaction.atomic():
-            return _apply(rule, replace(rule.definition(), heard=heard), windows, stored, minute, held)
+            yield
     except Exception as error:
         if _is_away(error):
             raise  # the rule is not to blame: the whole minute is judged again
         _log.exception("rule %s cannot be evaluated", rule.name)
-        AlertRule.objects.filter(pk=rule.pk).update(
-            error=f"{type(error).__name__}: {error}", error_since=rule.error_since or timezone.now()
-        )
-        return 0
+        failures.add(rule, error)
 
 
 def _is_away(error: Exception) -> bool:
@@ -230,7 +214,7 @@ def _apply(rule: AlertRule, definition: Rule, windows: Windows, stored: Sequence
         if one.after != one.before or one.events or one.after.is_idle(minute, definition.cooldown)
     ]
     if rule.error:
-        AlertRule.objects.filter(pk=rule.pk).update(error="", error_since=None)
+        attempts.forgive(rule.pk)
     return outcome.write(rule, definition, minute, changes)
 
 

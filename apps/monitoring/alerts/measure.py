@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 
 import numpy as np
 import orjson
@@ -155,16 +155,18 @@ class Windows:
         self._end = minute + 1
         self._read: dict[tuple[int, int], Window] = {}
 
-    def read_together(self, rules: Iterable[Rule]) -> None:
+    def read_together(self, rules: Iterable[Rule], before_each: Callable[[], None]) -> None:
         """Read at once what several of the rules need: the windows of plain rules for every tenant.
 
-        Without it each rule reads what it needs, or shares what another one has read.
+        Without it each rule reads what it needs, or shares what another one has read. ``before_each`` is called before each
+        of the windows.
         """
         wanted: dict[int, set[str]] = defaultdict(set)
         for rule in rules:
             if rule.scope == Scope.EVERY_TENANT and not (rule.budget or rule.label_filter):
                 wanted[rule.window] |= metrics_of(rule)
         for window, metrics in wanted.items():
+            before_each()
             self._window(self._end - window, self._end).read(metrics)
 
     def frame(self, rule: Rule) -> Frame:

@@ -63,6 +63,11 @@ class AlertRule(Audited):
     runbook_url = models.URLField(blank=True)
     error = models.TextField(blank=True, editable=False, help_text="Why the last evaluation of this rule failed.")
     error_since = models.DateTimeField(null=True, editable=False)
+    exhausted_at = models.DateTimeField(
+        null=True,
+        editable=False,
+        help_text="When it last failed because it took more time, memory or disk than it may: then it is tried now and then.",
+    )
     created_at = models.DateTimeField(auto_now_add=True)
     updated_at = models.DateTimeField(auto_now=True)
 

@@ -141,7 +141,7 @@ def _entry(value: object, place: str) -> Entry:
 
 def _unsound(rule: AlertRule, place: str) -> list[str]:
     try:
-        rule.clean_fields(exclude=["error", "error_since"])
+        rule.clean_fields(exclude=["error", "error_since", "exhausted_at"])
         check(rule)
     except ValidationError as error:
         return [
