@@ -9,6 +9,7 @@ from apps.monitoring.alerts import outcome, tables
 from apps.monitoring.core.clock import to_minute
 from apps.monitoring.core.judging import end_all
 from apps.monitoring.models import AlertRule, EvaluationProgress
+from apps.monitoring.notify import outbox
 from apps.monitoring.rollup import locks
 
 
@@ -27,4 +28,4 @@ def before_delete(rule: AlertRule) -> None:
             outcome.Change(one.tenant, rows[one.tenant], one.after, one.verdict, one.events)
             for one in end_all(states, "the rule was deleted")
         ]
-        outcome.write(rule, rule.definition(), minute, changes)
+        outcome.write(rule, rule.definition(), minute, changes, outbox.channels_of([rule.pk])[rule.pk])

@@ -139,15 +139,15 @@ def _quiets(minute: int, now: float) -> list[Quiet]:
 
 
 def _judge_minute(minute: int, rules: Sequence[AlertRule], quiets: Sequence[Quiet], failures: attempts.Failures) -> int:
-    windows, heard, shares = Windows(minute), outbox.heard(), attempts.Shares()
-    stored = tables.states([rule.pk for rule in rules])
+    numbers, windows, shares = [rule.pk for rule in rules], Windows(minute), attempts.Shares()
+    stored, channels = tables.states(numbers), outbox.channels_of(numbers)
     _read_together(windows, rules, shares)
     judged = 0
     for rule in rules:
         shares.next()
         with _alone(rule, failures):
-            definition, held = replace(rule.definition(), heard=rule.pk in heard), hold(quiets, rule.name, rule.severity)
-            judged += _apply(rule, definition, windows, stored.get(rule.pk, ()), minute, held)
+            held = hold(quiets, rule.name, rule.severity)
+            judged += _apply(rule, windows, stored.get(rule.pk, ()), minute, held, channels[rule.pk])
     attempts.limit_statements(0)
     return judged
 
@@ -204,7 +204,10 @@ def _is_away(error: Exception) -> bool:
     return bool(broken) or state.startswith((*_AWAY, _AGAIN))
 
 
-def _apply(rule: AlertRule, definition: Rule, windows: Windows, stored: Sequence[StoredState], minute: int, held: Hold) -> int:
+def _apply(
+    rule: AlertRule, windows: Windows, stored: Sequence[StoredState], minute: int, held: Hold, channels: Sequence[int]
+) -> int:
+    definition = replace(rule.definition(), heard=bool(channels))
     rows = {row.tenant: row for row in stored}
     states = {tenant: outcome.state_of(row) for tenant, row in rows.items()}
     judged = _judge(definition, windows, rows, states, minute, held) if rule.enabled else end_all(states, DISABLED, held)
@@ -215,7 +218,7 @@ def _apply(rule: AlertRule, definition: Rule, windows: Windows, stored: Sequence
     ]
     if rule.error:
         attempts.forgive(rule.pk)
-    return outcome.write(rule, definition, minute, changes)
+    return outcome.write(rule, definition, minute, changes, channels)
 
 
 def _judge(

@@ -20,7 +20,7 @@ class Hearing:
         self._channels = Formerly(now, entries, lambda _, fields: fields)
 
     def heard(self, version: Version, when: When) -> bool:
-        """As `outbox.heard` said when a minute was judged."""
+        """Whether `outbox.channels_of` found one when a minute was judged."""
         there = self._channels.at(when).values()
         own = [one for one in there if one["name"] in version.channels]
         return any(one["enabled"] for one in own) if own else any(one["enabled"] and one["is_default"] for one in there)

@@ -57,16 +57,17 @@ def state_of(row: StoredState) -> State:
     )
 
 
-def write(rule: AlertRule, definition: Rule, minute: int, changes: Sequence[Change]) -> int:
+def write(rule: AlertRule, definition: Rule, minute: int, changes: Sequence[Change], channels: Sequence[int]) -> int:
     """Store everything that follows from a minute; returns the number of state transitions.
 
+    ``channels`` are those that it was judged with: else one that is switched off meanwhile has been told by the history alone.
     Call it in the transaction that judges the minute, so that a state never changes without its notification.
     """
     begun = _write_alerts(rule, minute, changes)
     _end_acknowledgements(changes)
     _write_states(rule, definition, minute, changes)
     _write_history(rule, minute, changes)
-    _write_notifications(rule, minute, changes, begun)
+    _write_notifications(rule, minute, changes, begun, channels)
     return sum(event.changed for change in changes for event in change.events)
 
 
@@ -189,7 +190,9 @@ def _reason(change: Change, event: Event) -> str:
     return reason[:_REASON]
 
 
-def _write_notifications(rule: AlertRule, minute: int, changes: Sequence[Change], begun: Mapping[int, int]) -> None:
+def _write_notifications(
+    rule: AlertRule, minute: int, changes: Sequence[Change], begun: Mapping[int, int], channels: Sequence[int]
+) -> None:
     """One notification a channel for each kind of notice, however many tenants it is about."""
     told = [(change, event, alert) for change in changes for event, alert in change.lines if event.notice is not None]
     since = {**begun, **tables.begun([alert for _, _, alert in told if alert is not None and alert not in begun])}
@@ -199,7 +202,7 @@ def _write_notifications(rule: AlertRule, minute: int, changes: Sequence[Change]
         notices[event.notice].append(_instance(minute, change, event, alert, since, ends))
     for notice in _ORDER:
         if notices[notice]:
-            outbox.enqueue(rule, notice, minute, notices[notice])
+            outbox.enqueue(rule, notice, minute, notices[notice], channels)
 
 
 def _instance(

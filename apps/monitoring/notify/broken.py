@@ -64,7 +64,8 @@ def _beginning(rule: AlertRule, now: datetime) -> list[Notification]:
     text = (
         f"The rule {rule.name} cannot be evaluated ({kind}) and tells of nothing. Why is on its page, and in the worker's log."
     )
-    return [_row(rule.pk, channel, Notification.Kind.FIRING, began, facts, text) for channel in outbox.channels_of(rule)]
+    channels = outbox.channels_of([rule.pk])[rule.pk]
+    return [_row(rule.pk, channel, Notification.Kind.FIRING, began, facts, text) for channel in channels]
 
 
 def _end(opener: Notification) -> Notification:

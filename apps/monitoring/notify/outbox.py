@@ -6,7 +6,7 @@ import logging
 import time
 import uuid
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass
@@ -14,7 +14,7 @@ from typing import Final
 
 from celery import Celery
 from django.db import transaction
-from django.db.models import Exists, OuterRef, Q, QuerySet
+from django.db.models import Q, QuerySet
 from django.utils import timezone
 from django.utils.module_loading import import_string
 
@@ -58,32 +58,26 @@ class Instance:
     is_late: bool = False
 
 
-def enqueue(rule: AlertRule, notice: Notice, minute: int, instances: Sequence[Instance]) -> list[uuid.UUID]:
+def enqueue(
+    rule: AlertRule, notice: Notice, minute: int, instances: Sequence[Instance], channels: Sequence[int] | None = None
+) -> list[uuid.UUID]:
     """One notification for each channel of the rule, however many tenants it is about.
 
-    An end goes to the channels that were told of the beginning, whatever the rule's channels are now.
+    ``channels`` are those that the decision was made with; without them they are read now. An end goes to the channels that
+    were told of the beginning, whatever the rule's channels are now.
 
     Call it in the transaction that decides. After the commit the delivery is asked for; if the broker does not take
     that, the sweep finds the rows.
     """
     facts = _facts(rule)
-    addressed = _to_where_it_began(rule, instances) if notice is Notice.RESOLVED else _to_all(channels_of(rule), instances)
+    channels = channels_of([rule.pk])[rule.pk] if channels is None else channels
+    ends = notice is Notice.RESOLVED
+    addressed = _to_where_it_began(rule, instances, channels) if ends else _to_all(channels, instances)
     rows = [_about(rule, facts, notice, minute, channel_id, _worst_first(rule, own)) for channel_id, own in addressed.items()]
     Notification.objects.bulk_create(rows)
     for row in rows:
         ask(row.channel_id)
     return [row.id for row in rows]
-
-
-def heard() -> set[int]:
-    """The ids of the rules of which a firing would be told: some channel of theirs is enabled."""
-    own = Channel.objects.filter(rules=OuterRef("pk"))
-    default = Channel.objects.filter(is_default=True, enabled=True)
-    return set(
-        AlertRule.objects.filter(Exists(own.filter(enabled=True)) | (~Exists(own) & Exists(default))).values_list(
-            "pk", flat=True
-        )
-    )
 
 
 def send_test(channel: Channel) -> Notification:
@@ -169,22 +163,24 @@ def _ask_now(channel_id: int, after: float) -> None:
         _log.warning("the broker takes no delivery task, the sweep will find the notification: %s", error)
 
 
-def channels_of(rule: AlertRule) -> list[int]:
-    """Whom a rule tells: its own channels, or else the default ones, by id.
+def channels_of(rules: Collection[int]) -> dict[int, list[int]]:
+    """Whom each rule tells, all by number: its own channels, or else the default ones. Nobody where they are switched off.
 
     Without their secrets: a secret that cannot be read must stop its channel alone, never the decision.
     """
-    own = list(rule.channels.values_list("pk", "enabled"))
-    if own:
-        return [channel_id for channel_id, enabled in own if enabled]
-    return list(Channel.objects.filter(is_default=True, enabled=True).values_list("pk", flat=True))
+    named = AlertRule.channels.through.objects.filter(alertrule__in=rules).order_by("channel__name")
+    own: dict[int, list[int]] = defaultdict(list)
+    for rule, channel, enabled in named.values_list("alertrule", "channel", "channel__enabled"):
+        own[rule] += [channel] if enabled else []
+    default = list(Channel.objects.filter(is_default=True, enabled=True).values_list("pk", flat=True))
+    return {rule: own.get(rule, default) for rule in rules}
 
 
 def _to_all(channels: Iterable[int], instances: Sequence[Instance]) -> dict[int, list[Instance]]:
     return {channel: list(instances) for channel in channels}
 
 
-def _to_where_it_began(rule: AlertRule, instances: Sequence[Instance]) -> dict[int, list[Instance]]:
+def _to_where_it_began(rule: AlertRule, instances: Sequence[Instance], channels: Sequence[int]) -> dict[int, list[Instance]]:
     """For each channel the alerts that it was told of; a channel that is switched off learns it when it is back.
 
     Of an alert whose notifications are gone the channels of today are told.
@@ -199,7 +195,7 @@ def _to_where_it_began(rule: AlertRule, instances: Sequence[Instance]) -> dict[i
     found = {channel_id: list(own.values()) for channel_id, own in told.items()}
     unknown = [instance for instance in instances if instance.alert not in known]
     if unknown:
-        for channel_id in channels_of(rule):
+        for channel_id in channels:
             found.setdefault(channel_id, []).extend(unknown)
     return found
 

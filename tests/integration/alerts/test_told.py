@@ -9,7 +9,10 @@ import pytest
 from django.contrib.auth.models import User
 
 from apps.monitoring.alerts.acknowledge import acknowledge
+from apps.monitoring.alerts.measure import Windows
 from apps.monitoring.core.clock import isoformat, to_datetime, to_minute
+from apps.monitoring.core.frame import Frame
+from apps.monitoring.core.rules import Rule
 from apps.monitoring.models import Alert, AlertRule, AlertState, AlertTransition, Channel, Notification
 from apps.monitoring.notify.delivery import deliver_channel
 from tests.integration.alerts.judged import FAST, SLOW, answered, channel, history, play, rule
@@ -293,3 +296,18 @@ class TestTheChannels:
         play(slow(range(2, 4), "acme"), until=4, start=2)
         assert [line[:3] for line in lines()] == [(0, "firing", False), (2, "firing", True)]
         assert told() == [(2, "firing", 1)]
+
+    def test_one_that_is_switched_off_while_a_minute_is_judged_is_told_as_the_history_says(
+        self, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        log, frame = channel(), Windows.frame
+        rule(cooldown_minutes=30)
+
+        def meanwhile(self: Windows, own: Rule) -> Frame:
+            Channel.objects.update(enabled=False)
+            return frame(self, own)
+
+        monkeypatch.setattr(Windows, "frame", meanwhile)
+        play(slow(range(1), "acme"), until=1)
+        assert [line[:3] for line in lines()] == [(0, "firing", True)]
+        assert list(Notification.objects.values_list("kind", "channel")) == [("firing", log.pk)]
