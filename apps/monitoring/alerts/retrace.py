@@ -8,10 +8,12 @@ from datetime import datetime
 from itertools import groupby
 from typing import Final
 
+from django.db.models import Q
+
 from apps.monitoring.alerts.backtest import earliest
 from apps.monitoring.alerts.hearing import Hearing
 from apps.monitoring.alerts.held import Asked, Held
-from apps.monitoring.alerts.judgings import Judgings, When
+from apps.monitoring.alerts.judgings import Judgings
 from apps.monitoring.alerts.narrow import OfTenants
 from apps.monitoring.alerts.sweep import Sweep
 from apps.monitoring.alerts.versions import Version, at
@@ -19,8 +21,9 @@ from apps.monitoring.core.clock import to_datetime, to_minute
 from apps.monitoring.core.course import Course, Moment, Past, beginning
 from apps.monitoring.core.judging import NOTHING, Judged, Measured
 from apps.monitoring.core.lifecycle import State, Status
-from apps.monitoring.core.rules import Rule
+from apps.monitoring.core.rules import Rule, worst
 from apps.monitoring.models import Alert, AlertRule, AlertTransition
+from apps.monitoring.notify.announcements import severities
 
 FARTHEST: Final = 2 * 24 * 60
 """Minutes that are judged anew at most; what was open longer begins as the history has it."""
@@ -49,7 +52,7 @@ class Retrace:
             self.lines.setdefault(line.minute, []).append(line)
         self._late = _late(self.begun, minute)
         self._held = Held(self.begun, minute)
-        self._taken_on = _taken_on(rule, tenant, minute)
+        self._taken_on = _taken_on(rule, tenant, self.begun, minute)
         self._hearing = Hearing()
 
     def version(self, minute: int) -> Version:
@@ -96,7 +99,12 @@ class Retrace:
         """The severity at which somebody had taken the alert on when the minute was judged; empty when nobody had."""
         when = self._judgings.of(minute)
         taken = (one for one in self._taken_on if one.fired < minute <= one.ended and when.saw(one.at))
-        return next((at(self._versions, When(one.at, is_known=False)).rule.severity for one in taken), "")
+        return next((self._known_to_be(one) for one in taken), "")
+
+    def _known_to_be(self, taken: _Taken) -> str:
+        """As how severe somebody took an alert on, as `acknowledge` found it."""
+        told = (severity for minute, severity in taken.told if not self._judgings.of(minute).saw(taken.at))
+        return worst(told, taken.severity)
 
     def _parts(self) -> Iterator[tuple[Version, int, int]]:
         """The minutes that each version judged, in their order."""
@@ -146,18 +154,28 @@ def _late(start: int, minute: int) -> dict[int, str]:
 
 @dataclass(frozen=True, slots=True)
 class _Taken:
-    """When somebody acknowledged an alert, and the minutes of this."""
+    """When somebody acknowledged an alert, the minutes of this, as how severe it fired, and when it was told as what."""
 
     at: datetime
     fired: int
     ended: int
+    severity: str
+    told: Sequence[tuple[int, str]]
 
 
-def _taken_on(rule: AlertRule, tenant: str, minute: int) -> list[_Taken]:
-    """The alerts until the minute that somebody had acknowledged."""
-    alerts = Alert.objects.filter(rule=rule, tenant=tenant, fired_at__lt=to_datetime(minute + 1))
+def _taken_on(rule: AlertRule, tenant: str, start: int, minute: int) -> list[_Taken]:
+    """The alerts of the minutes that somebody had acknowledged."""
+    alerts = Alert.objects.filter(rule=rule, tenant=tenant, fired_at__lt=to_datetime(minute + 1), acknowledged_at__isnull=False)
+    found = list(alerts.filter(Q(resolved_at=None) | Q(resolved_at__gte=to_datetime(start))))
+    told = severities(rule.pk, [alert.pk for alert in found])
     return [
-        _Taken(taken, to_minute(fired), minute if ended is None else to_minute(ended))
-        for fired, taken, ended in alerts.values_list("fired_at", "acknowledged_at", "resolved_at")
-        if taken is not None
+        _Taken(
+            alert.acknowledged_at,
+            to_minute(alert.fired_at),
+            minute if alert.resolved_at is None else to_minute(alert.resolved_at),
+            alert.severity,
+            told[alert.pk],
+        )
+        for alert in found
+        if alert.acknowledged_at is not None
     ]

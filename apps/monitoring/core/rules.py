@@ -7,7 +7,7 @@ import json
 import math
 import operator
 import string
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 from types import MappingProxyType
@@ -29,6 +29,11 @@ class Severity(StrEnum):
     WARNING = "warning"
     ERROR = "error"
     CRITICAL = "critical"
+
+
+def worst(severities: Iterable[str], otherwise: str) -> str:
+    """The worst of some severities, or another one where there is none."""
+    return max(severities, key=rank, default=otherwise)
 
 
 def rank(severity: str) -> int:

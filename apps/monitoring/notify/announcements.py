@@ -8,6 +8,7 @@ from datetime import datetime
 from django.contrib.postgres.fields import ArrayField
 from django.db.models import BigIntegerField, BooleanField, F, Func, Min, QuerySet, Value
 
+from apps.monitoring.core.clock import to_minute
 from apps.monitoring.models import Alert, Notification
 
 
@@ -30,6 +31,15 @@ def announcements(rule_id: int | None, alerts: Collection[int], began: datetime 
         minute__gte=began,
     )
     return told.filter(_names(alerts)).order_by("created_at", "pk")
+
+
+def severities(rule_id: int | None, alerts: Collection[int]) -> dict[int, list[tuple[int, str]]]:
+    """Of each alert in which minutes it was told that it fires, and as how severe."""
+    found: dict[int, list[tuple[int, str]]] = {alert: [] for alert in alerts}
+    for minute, severity, named in announcements(rule_id, alerts).values_list("minute", "payload__rule__severity", "alert_ids"):
+        for alert in found.keys() & named:
+            found[alert].append((to_minute(minute), severity))
+    return found
 
 
 def _names(alerts: Collection[int]) -> Func:

@@ -89,6 +89,16 @@ class TestOfARuleThatIsEditedWhileMinutesWaitToBeJudged:
         edited(log, 5, enabled=False)
         assert agrees(one, "acme", MINUTE + 2).hold is None
 
+    def test_an_acknowledgement_is_of_what_was_told_until_then(self) -> None:
+        one, _ = rule(cooldown_minutes=4), channel()
+        play(course("S"), until=1)
+        changed(one, end_of(0) + 10, severity="critical")
+        play(course("SS"), until=2, start=1)
+        assert acknowledge([Alert.objects.get().pk], None, datetime.fromtimestamp(end_of(1) + 1, UTC))
+        changed(one, end_of(1) + 10, severity="warning")
+        play(course("SSSSSS"), until=6, start=2)
+        assert agrees(one, "acme", MINUTE + 4).before.acknowledged == "warning"
+
     def test_a_rule_that_was_made_after_a_minute_was_judged_did_not_judge_it(self) -> None:
         first = rule("first")
         play(course("SS"), until=2)

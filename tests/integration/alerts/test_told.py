@@ -188,6 +188,33 @@ class TestAnAcknowledgement:
         assert "held back: cooldown until 2026-01-05T00:03:00Z (acknowledged by dora" in lines()[1][4]
         assert told() == [(0, "firing", 1), (3, "reminder", 1)]
 
+    def test_is_of_what_was_told_and_not_of_what_the_rule_has_become_meanwhile(self) -> None:
+        channel(), rule(cooldown_minutes=4)
+        play(slow(range(1), "acme"), until=1)
+        edit(severity="critical")
+        play(slow(range(1, 2), "acme"), until=2, start=1)
+        acknowledge([Alert.objects.get().pk], dora(), to_datetime(MINUTE + 2))
+        assert AlertState.objects.get().acknowledged == "warning"
+        play(slow(range(2, 6), "acme"), until=6, start=2)
+        assert told() == [(0, "firing", 1), (4, "reminder", 1)]
+        assert Notification.objects.get(kind="reminder").payload["rule"]["severity"] == "critical"
+
+    def test_is_of_the_worst_that_was_told(self) -> None:
+        channel(), rule(cooldown_minutes=2)
+        for offset, severity in enumerate(["warning", "warning", "critical", "critical", "info"]):
+            edit(severity=severity)
+            play(slow(range(offset, offset + 1), "acme"), until=offset + 1, start=offset)
+        assert told() == [(0, "firing", 1), (2, "reminder", 1), (4, "reminder", 1)]
+        acknowledge([Alert.objects.get().pk], dora(), to_datetime(MINUTE + 5))
+        assert AlertState.objects.get().acknowledged == "critical"
+
+    def test_of_what_nobody_was_told_is_of_the_severity_that_it_fired_with(self) -> None:
+        rule(severity="error")
+        play(slow(range(1), "acme"), until=1)
+        edit(severity="critical")
+        acknowledge([Alert.objects.get().pk], dora(), to_datetime(MINUTE + 1))
+        assert AlertState.objects.get().acknowledged == "error"
+
     def test_outlasts_a_rule_that_becomes_milder(self, taken: Alert) -> None:
         edit(severity="info")
         play(slow(range(2, 9), "acme"), until=9, start=2)
