@@ -155,8 +155,16 @@ def _look_at_evaluation(found: Status, now: datetime) -> None:
     if progress is not None and now - progress.next_minute > MAX_LAG:
         lag = (now - progress.next_minute).total_seconds()
         found.fail("evaluation", f"the evaluation is {lag:.0f} s behind: is a worker of the queue alerts running?")
+    if progress is None and "rollup" not in found.failing and _is_judged_by_nobody():
+        found.fail("evaluation", "no evaluation has ever finished: is a worker of the queue alerts running?")
     for name in errors:
         found.fail("rules", f"rule {name} is in error; see it in the admin")
+
+
+def _is_judged_by_nobody() -> bool:
+    """Whether there are rules and no evaluation has finished yet. One that finds no data leaves no minute, but that it ran."""
+    looked = TaskRun.objects.filter(name="evaluate", succeeded_at__isnull=False)
+    return AlertRule.objects.filter(enabled=True).exists() and not looked.exists()
 
 
 def _look_at_tasks(found: Status, now: datetime) -> None:
@@ -168,10 +176,14 @@ def _look_at_tasks(found: Status, now: datetime) -> None:
             "failures": run.failures,
             "error": run.error,
         }
+        limit, ran, finished = _TICKS.get(run.name, MAX_LAG), now - run.started_at, now - (run.succeeded_at or run.created_at)
         if run.failures:
             found.fail("tasks", f"task {run.name} failed {run.failures} times in a row: {run.error.splitlines()[0]}")
-        elif now - run.started_at > _TICKS.get(run.name, MAX_LAG):
-            found.fail("tasks", f"task {run.name} last ran {(now - run.started_at).total_seconds():.0f} s ago")
+        elif ran > limit:
+            found.fail("tasks", f"task {run.name} last ran {ran.total_seconds():.0f} s ago")
+        elif finished > limit:  # what is killed leaves no failure
+            waited = finished.total_seconds()
+            found.fail("tasks", f"task {run.name} is begun and has not finished for {waited:.0f} s: is its worker killed?")
     found.details["tasks"] = tasks
 
 

@@ -69,6 +69,7 @@ class TaskRun(models.Model):
     """The last run of one periodic task: what `monitoring_status` and the readiness check judge by."""
 
     name = models.CharField(primary_key=True, max_length=100)
+    created_at = models.DateTimeField(auto_now_add=True, help_text="When it began for the first time.")
     started_at = models.DateTimeField()
     succeeded_at = models.DateTimeField(null=True)
     failures = models.PositiveIntegerField(default=0, help_text="Failed runs since the last success.")

@@ -11,9 +11,11 @@ from django.test import Client
 from django.utils import timezone
 
 from apps.monitoring.alerts import defaults
+from apps.monitoring.alerts.evaluate import evaluate
 from apps.monitoring.ingest.hotstore import HotStore
 from apps.monitoring.models import AlertRule, Channel, Notification, ShardProgress, TaskRun
 from apps.monitoring.rollup import shards
+from apps.monitoring.runs import track
 from tests.integration.api.rows import staff
 
 ALL_OK = dict.fromkeys(["database", "hot_store", "rollup", "evaluation", "tasks"], "ok")
@@ -94,6 +96,8 @@ def test_periodic_tasks_that_no_longer_run_are_named(client: Client, working: No
 
 def test_what_ops_have_to_mend_does_not_take_the_page_away_where_they_mend_it(client: Client, working: None) -> None:
     defaults.create_missing()
+    with track("evaluate"):
+        evaluate(time.time())
     AlertRule.objects.filter(name="error-rate-5m").update(error="it cannot be read", error_since=timezone.now())
     channel = Channel.objects.create(name="gone", kind="log")
     Notification.objects.create(
