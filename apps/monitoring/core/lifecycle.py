@@ -160,6 +160,8 @@ def _step_firing(rule: Rule, state: State, verdict: Verdict, minute: int, held: 
         state = replace(state, recovering_since=recovering)
     elif state.recovering_since is not None and (verdict.breach or verdict.value is not None):
         state = replace(state, recovering_since=None)
+    if state.acknowledged and _is_taken_on(rule, state):
+        return state, []
     hold = _unheard(rule, held)
     if not state.announced:
         return _announce(rule, state, verdict, minute, hold)
@@ -178,22 +180,23 @@ def _resolve(state: State, reason: str, held: str | None) -> tuple[State, list[E
 
 
 def _announce(rule: Rule, state: State, verdict: Verdict, minute: int, hold: str | None) -> tuple[State, list[Event]]:
-    """What was held back when it fired, once it may go out."""
+    """What was held back when it fired, once it may go out. If somebody has taken it on it has become worse since."""
     if hold is not None or _cooldown_hold(rule, state, minute) is not None:
         return state, []
-    told = replace(state, announced=True, notified_at=minute)
-    return told, [Event(Status.FIRING, False, Notice.FIRING, f"{verdict.reason}; no longer held back")]
+    why = _risen(rule, state) if state.acknowledged else "no longer held back"
+    told = replace(state, announced=True, notified_at=minute, acknowledged="")
+    return told, [Event(Status.FIRING, False, Notice.FIRING, f"{verdict.reason}; {why}")]
 
 
 def _reopen(rule: Rule, state: State, verdict: Verdict, minute: int, hold: str | None) -> tuple[State, list[Event]]:
-    """Whoever took it on took on something milder, if the severity has risen: then it is told again.
+    """Whoever took it on took on something milder, for the severity has risen: then it is told again.
 
     While nobody may be notified it stays acknowledged; the cooldown holds back only the notification, for there is a
     reminder when it is over.
     """
-    if hold is not None or _is_taken_on(rule, state):
+    if hold is not None:
         return state, []
-    reason = f"the severity rose from {state.acknowledged} to {rule.severity}, which ends the acknowledgement"
+    reason = _risen(rule, state)
     opened = replace(state, acknowledged="")
     cooling = _cooldown_hold(rule, state, minute)
     if cooling is not None:
@@ -212,6 +215,10 @@ def _remind(rule: Rule, state: State, verdict: Verdict, minute: int, hold: str |
     return replace(state, notified_at=minute), [
         Event(Status.FIRING, False, Notice.REMINDER, f"still firing after {rule.cooldown} minutes: {verdict.reason}")
     ]
+
+
+def _risen(rule: Rule, state: State) -> str:
+    return f"the severity rose from {state.acknowledged} to {rule.severity}, which ends the acknowledgement"
 
 
 def _is_taken_on(rule: Rule, state: State) -> bool:

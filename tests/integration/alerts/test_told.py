@@ -215,6 +215,15 @@ class TestAnAcknowledgement:
         acknowledge([Alert.objects.get().pk], dora(), to_datetime(MINUTE + 1))
         assert AlertState.objects.get().acknowledged == "error"
 
+    def test_of_what_the_cooldown_holds_back_leaves_nobody_to_be_told(self) -> None:
+        channel(), rule(cooldown_minutes=4)
+        minutes = {n: answered(FAST if n in {1, 8} else SLOW, offset=n) for n in range(9)}
+        play(minutes, until=3)
+        acknowledge([Alert.objects.get(resolved_at=None).pk], dora(), to_datetime(MINUTE + 3))
+        play(minutes, until=9, start=3)
+        assert told() == [(0, "firing", 1), (1, "resolved", 1)]
+        assert history()[2:] == [(2, "firing", False), (8, "resolved", False)]
+
     def test_outlasts_a_rule_that_becomes_milder(self, taken: Alert) -> None:
         edit(severity="info")
         play(slow(range(2, 9), "acme"), until=9, start=2)

@@ -201,6 +201,25 @@ def test_within_the_cooldown_a_severity_that_rises_ends_the_acknowledgement_and_
     ]
 
 
+def test_what_was_held_back_and_is_taken_on_meanwhile_is_told_to_nobody_nor_is_its_end() -> None:
+    state = replace(TAKEN_ON, announced=False)
+    for minute in (14, 15, 40):
+        assert lifecycle.step(RULE, state, judge(RULE, BAD, 10), minute) == (state, [])
+    after, (event,) = lifecycle.step(RULE, state, judge(RULE, FINE, 10), 41)
+    assert event.notice is None
+    assert event.reason.endswith("; its firing was never announced")
+    assert after.acknowledged == ""
+
+
+def test_what_was_held_back_and_has_become_worse_than_what_was_taken_on_is_told_when_it_may_be() -> None:
+    rule, state = replace(RULE, severity="critical"), replace(TAKEN_ON, announced=False)
+    assert lifecycle.step(rule, state, judge(rule, BAD, 10), 14) == (state, [])
+    after, (event,) = lifecycle.step(rule, state, judge(rule, BAD, 10), 15)
+    rose = "the severity rose from warning to critical, which ends the acknowledgement"
+    assert (event.notice, event.reason) == (lifecycle.Notice.FIRING, f"101 > 100; {rose}")
+    assert (after.announced, after.notified_at, after.acknowledged) == (True, 15, "")
+
+
 @pytest.mark.parametrize("cooldown", [0, 15])
 def test_under_a_silence_it_stays_acknowledged_and_the_rise_is_told_when_the_silence_ends(cooldown: int) -> None:
     rule = replace(RULE, severity="critical", cooldown=cooldown)

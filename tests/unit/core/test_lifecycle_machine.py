@@ -87,15 +87,18 @@ class LifeOfAnAlert(RuleBasedStateMachine):
             return
         notices = [event.notice for event in events]
         assert Notice.REMINDER not in notices or not self.state.acknowledged
-        if not before.announced or held is not None or not self.rule.heard:
-            assert self.state.acknowledged == before.acknowledged
-            return
         rose = rank(self.rule.severity) > rank(before.acknowledged)
-        assert (self.state.acknowledged == "") == rose
-        if rose:
-            (event,) = (event for event in events if event.state is Status.FIRING)
-            cooling = before.notified_at is not None and self.minute - before.notified_at < self.rule.cooldown
-            assert (event.notice is None) == cooling
+        if not rose or held is not None or not self.rule.heard:
+            assert self.state.acknowledged == before.acknowledged
+            assert self.state.announced == before.announced
+            return
+        cooling = before.notified_at is not None and self.minute - before.notified_at < self.rule.cooldown
+        told = [event.notice for event in events if event.state is Status.FIRING]
+        if before.announced:
+            assert told == [None if cooling else Notice.REMINDER]
+        else:
+            assert told == ([] if cooling else [Notice.FIRING])
+        assert self.state.acknowledged == ("" if told else before.acknowledged)
 
     def note(self, event: Event, held: str | None) -> None:
         assert event.reason
@@ -155,7 +158,8 @@ class LifeOfAnAlert(RuleBasedStateMachine):
         if self.state.status is Status.FIRING:
             told = self.state.notified_at
             cooling = told is not None and self.minute - told < self.rule.cooldown
-            assert self.state.announced or cooling or not self.rule.heard
+            looked_after = self.state.acknowledged and rank(self.rule.severity) <= rank(self.state.acknowledged)
+            assert self.state.announced or cooling or looked_after or not self.rule.heard
         assert not self.state.owed
 
     @precondition(lambda self: self.state.is_idle(self.minute, self.rule.cooldown))
