@@ -19,8 +19,8 @@ class Period(StrEnum):
     MONTH = "month"
 
 
-LONGEST: Final[Mapping[str, int]] = MappingProxyType({Period.DAY: 25 * 60, Period.MONTH: 31 * 24 * 60 + 60})
-"""Minutes, with the hour that an autumn day may have more."""
+LONGEST: Final[Mapping[str, int]] = MappingProxyType({Period.DAY: 27 * 60, Period.MONTH: 31 * 24 * 60 + 180})
+"""Minutes, with what a day may have more when the clocks go back: an hour in most places, two in Troll, three in Casey."""
 
 
 def bounds(period: Period, minute: int, time_zone: str) -> tuple[int, int]:

@@ -12,8 +12,19 @@ from hypothesis import strategies as st
 from apps.monitoring.core.clock import to_datetime, to_minute
 from apps.monitoring.core.period import LONGEST, Period, bounds
 
-# Clocks that are turned at midnight (Cairo, Havana), at night, by half an hour, or not at all; half and quarter hours.
-ZONES = ("UTC", "Europe/Berlin", "Asia/Kathmandu", "Africa/Cairo", "America/Havana", "Australia/Lord_Howe", "America/St_Johns")
+# Clocks that are turned at midnight (Cairo, Havana), at night, by half an hour, two (Troll) or three (Casey), or not at all;
+# half and quarter hours.
+ZONES = (
+    "UTC",
+    "Europe/Berlin",
+    "Asia/Kathmandu",
+    "Africa/Cairo",
+    "America/Havana",
+    "Australia/Lord_Howe",
+    "America/St_Johns",
+    "Antarctica/Troll",
+    "Antarctica/Casey",
+)
 MOMENTS = st.integers(
     to_minute(datetime(2020, 1, 1, tzinfo=ZoneInfo("UTC"))), to_minute(datetime(2035, 1, 1, tzinfo=ZoneInfo("UTC")))
 )
@@ -41,6 +52,16 @@ def at(text: str, zone: str = "UTC") -> int:
 )
 def test_where_a_day_or_a_month_begins_and_ends(period: Period, moment: str, zone: str, start: str, end: str) -> None:
     assert bounds(period, at(moment), zone) == (at(start), at(end))
+
+
+@pytest.mark.parametrize(
+    ("moment", "zone", "hours"), [("2026-10-25T12:00", "Antarctica/Troll", 26), ("2023-03-09T12:00", "Antarctica/Casey", 27)]
+)
+def test_no_day_and_no_month_is_longer_than_the_longest(moment: str, zone: str, hours: int) -> None:
+    start, end = bounds(Period.DAY, at(moment, zone), zone)
+    assert hours * 60 == end - start <= LONGEST[Period.DAY]
+    start, end = bounds(Period.MONTH, at(moment, zone), zone)
+    assert end - start <= LONGEST[Period.MONTH]
 
 
 @given(st.sampled_from(list(Period)), MOMENTS, st.sampled_from(ZONES))

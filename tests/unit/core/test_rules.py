@@ -249,9 +249,9 @@ def test_a_comparison_in_plain_numbers_and_in_words(change: dict[str, Any], valu
         ({"window": 7}, 7),
         ({"change_against": "day"}, 5 + 1_440),
         ({"change_against": "week", "window": MAX_WINDOW}, MAX_WINDOW + 10_080),
-        ({"budget": "day"}, 1_500),
+        ({"budget": "day"}, 1_620),
         ({"budget": "day", "window": 2_000}, 2_000),
-        ({"budget": "month"}, 44_700),
+        ({"budget": "month"}, 44_820),
         ({"budget": "never", "change_against": "never"}, 5),
     ],
 )
