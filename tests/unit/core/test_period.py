@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import datetime, timedelta
+from datetime import datetime
 from zoneinfo import ZoneInfo
 
 import pytest
@@ -72,4 +72,4 @@ def test_every_minute_lies_in_one_period_and_the_next_follows_at_once(period: Pe
     assert bounds(period, end, zone)[0] == end
     first, last = (to_datetime(one).astimezone(ZoneInfo(zone)) for one in (start, end - 1))
     assert (first.date() == last.date()) if period is Period.DAY else (first.month == last.month)
-    assert (first - timedelta(minutes=1)).date() != first.date()
+    assert to_datetime(start - 1).astimezone(ZoneInfo(zone)).date() != first.date()
