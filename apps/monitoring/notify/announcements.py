@@ -30,7 +30,7 @@ def announcements(rule_id: int | None, alerts: Collection[int], began: datetime 
         kind__in=(Notification.Kind.FIRING, Notification.Kind.REMINDER),
         minute__gte=began,
     )
-    return told.filter(_names(alerts)).order_by("created_at", "pk")
+    return told.filter(naming(alerts)).order_by("created_at", "pk")
 
 
 def severities(rule_id: int | None, alerts: Collection[int]) -> dict[int, list[tuple[int, str]]]:
@@ -42,7 +42,7 @@ def severities(rule_id: int | None, alerts: Collection[int]) -> dict[int, list[t
     return found
 
 
-def _names(alerts: Collection[int]) -> Func:
+def naming(alerts: Collection[int]) -> Func:
     """Whether a notification is about one of the alerts.
 
     An overlap of arrays compares each with each, which takes seconds of 10,000 alerts; here Postgres looks them up. And they

@@ -41,8 +41,13 @@ def failed(channel_id: int, reason: str, now: datetime, after: float | None) -> 
     failures = channel.values_list("failures", flat=True).first() or 0
     wait = max(pause(failures), after or 0.0)
     if wait:
-        channel.update(paused_until=now + timedelta(seconds=wait))
+        leave_alone(channel_id, now, wait)
     return wait
+
+
+def leave_alone(channel_id: int, now: datetime, seconds: float) -> None:
+    """Make no attempt for so long."""
+    Channel.objects.filter(pk=channel_id).update(paused_until=now + timedelta(seconds=seconds))
 
 
 def refused(channel_id: int, reason: str, now: datetime) -> None:

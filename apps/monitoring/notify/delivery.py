@@ -25,7 +25,16 @@ from apps.monitoring.ingest import recorder
 from apps.monitoring.models import Channel, Notification
 from apps.monitoring.models.encrypted import SecretUnreadableError
 from apps.monitoring.notify import channels, circuit, fallback, outbox
-from apps.monitoring.notify.channels.outcome import NO_RECEIPT, Delivered, Outcome, Partly, Rejected, Retry
+from apps.monitoring.notify.channels.outcome import (
+    NO_RECEIPT,
+    TAKEN,
+    Delivered,
+    Outcome,
+    Partly,
+    Rejected,
+    Retry,
+    Unfinished,
+)
 from apps.monitoring.notify.message import Message
 from apps.monitoring.notify.thread import threads_of
 
@@ -82,9 +91,9 @@ def _due(now: datetime) -> QuerySet[Notification]:
         | Q(about=OuterRef("about"))
         | Q(broken_rule=OuterRef("broken_rule"))
         | Q(rule=None, alert_ids__overlap=OuterRef("alert_ids")),  # of a rule that was deleted
+        Q(receipt={}) | Q(receipt__has_key=TAKEN),  # what some have already holds up nothing for them
         channel=OuterRef("channel"),
         status=Notification.Status.PENDING,
-        receipt={},  # what some have already holds up nothing for them
         created_at__lt=OuterRef("created_at"),
     )
     free = Q(leased_until__isnull=True) | Q(leased_until__lt=now)
@@ -133,7 +142,8 @@ def _send(row: Notification) -> Outcome:
     try:
         channel = row.channel
         handler = channels.get(channel.kind)
-        return handler.deliver(Message.from_payload(row.payload), channel.config, channel.secrets, threads_of(row), row.receipt)
+        threads = threads_of(row) if handler.keeps_threads else ()
+        return handler.deliver(Message.from_payload(row.payload), channel.config, channel.secrets, threads, row.receipt)
     except (channels.UnknownChannelError, SecretUnreadableError) as error:
         return Retry(str(error))  # a person mends these; what waits goes out then
     except Exception as error:
@@ -159,14 +169,15 @@ def _record(row: Notification, outcome: Outcome, now: datetime, report: Report) 
         case Partly(reason, receipt):
             _go_on(row, reason, receipt, now, report)
             return None
+        case Unfinished(reason, receipt, after):
+            return _go_on_soon(row, reason, receipt, after, now, report)
         case Retry(reason, after):
             if _is_too_old(row, now):
                 _give_up(row, f"given up after 24 hours: {reason}", now, report)
                 return None
-            wait = delay(row.attempts, after)
-            _mine(row).update(last_error=reason, leased_until=None, next_attempt_at=now + timedelta(seconds=wait))
-            recorder.note("notifications_retried")
-            report.failed += 1
+            # One that is under way is not left for an hour; a receiver that is down is spared by the circuit.
+            wait = delay(1 if TAKEN in row.receipt else row.attempts, after)
+            _again(row, reason, wait, now, report)
             return max(wait, circuit.failed(row.channel_id, reason, now, after))
 
 
@@ -178,11 +189,34 @@ def _go_on(row: Notification, reason: str, receipt: Mapping[str, Any], now: date
         return
     circuit.worked(row.channel_id, now, reason)
     wait = delay(row.attempts, None)
+    _again(row, reason, wait, now, report)
+    if wait < SWEEP:
+        outbox.ask(row.channel_id, after=wait)
+
+
+def _go_on_soon(
+    row: Notification, reason: str, receipt: Mapping[str, Any], after: float | None, now: datetime, report: Report
+) -> float | None:
+    """The channel works, and has a part. Others of the channel may go before the rest does, unless the receiver wants a pause.
+
+    Its 24 hours are not looked at: each attempt that comes here leaves less to do.
+    """
+    _mine(row).update(receipt=dict(receipt))
+    circuit.worked(row.channel_id, now, reason)
+    wait = delay(1, after)
+    _again(row, reason, wait, now, report)
+    if after:
+        circuit.leave_alone(row.channel_id, now, after)
+        return wait
+    outbox.ask(row.channel_id, after=wait)
+    return None
+
+
+def _again(row: Notification, reason: str, wait: float, now: datetime, report: Report) -> None:
+    """It is tried again in so many seconds."""
     _mine(row).update(last_error=reason, leased_until=None, next_attempt_at=now + timedelta(seconds=wait))
     recorder.note("notifications_retried")
     report.failed += 1
-    if wait < SWEEP:
-        outbox.ask(row.channel_id, after=wait)
 
 
 def _is_too_old(row: Notification, now: datetime) -> bool:

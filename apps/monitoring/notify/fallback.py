@@ -18,7 +18,7 @@ from apps.monitoring.ingest import recorder
 from apps.monitoring.models import Channel, Notification
 from apps.monitoring.notify import link, outbox
 from apps.monitoring.notify.message import Message
-from apps.monitoring.notify.thread import threads_of
+from apps.monitoring.notify.thread import openers_of
 
 _AT_ONCE: Final = 500
 """Notifications that one sweep hands over: the next one is a minute away."""
@@ -85,8 +85,7 @@ def end_there_too(row: Notification) -> bool:
     """After an end was delivered: tell it where the beginning went as a copy."""
     if row.kind != Notification.Kind.RESOLVED:
         return False
-    openers = [uuid.UUID(thread.id) for thread in threads_of(row)]
-    if not Notification.objects.filter(fallback_of__in=openers).exists():
+    if not Notification.objects.filter(fallback_of__in=openers_of(row)).exists():
         return False
     return tell(row, "could not deliver its beginning in time")
 

@@ -232,7 +232,7 @@ class Raising:
     """A handler with a mistake in it."""
 
     kind = "raising"
-    hears_acknowledgement = False
+    hears_acknowledgement = keeps_threads = False
     example_config = example_secrets = "{}"
 
     def problems(self, config: Mapping[str, Any], secrets: Mapping[str, Any]) -> list[str]:

@@ -16,6 +16,8 @@ class ChannelHandler(Protocol):
     kind: str
     hears_acknowledgement: bool
     """Whether it is told that somebody looks after an alert."""
+    keeps_threads: bool
+    """Whether what follows goes on with what it was told before; else no threads are looked for."""
     example_config: str
     """In JSON, for whoever makes a channel."""
     example_secrets: str
@@ -36,5 +38,5 @@ class ChannelHandler(Protocol):
     ) -> Outcome:
         """Make one attempt, within 45 seconds. ``threads`` is what the message goes on with, oldest first.
 
-        ``receipt`` is what an attempt that reached some of the receivers has left.
+        ``receipt`` is what an attempt that came to a part of it has left.
         """

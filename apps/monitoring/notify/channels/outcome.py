@@ -28,6 +28,18 @@ class Partly:
 
 
 @dataclass(frozen=True, slots=True)
+class Unfinished:
+    """The receiver took a part, and this attempt ended. The next one comes soon, and gets ``receipt``: what it has by `TAKEN`.
+
+    It comes not sooner than after ``after`` seconds if the receiver said so. What follows of the same matter waits.
+    """
+
+    reason: str
+    receipt: Mapping[str, Any]
+    after: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Retry:
     """Not now: try again, not sooner than ``after`` seconds if the receiver said so."""
 
@@ -42,6 +54,8 @@ class Rejected:
     reason: str
 
 
-Outcome = Delivered | Partly | Retry | Rejected
+Outcome = Delivered | Partly | Unfinished | Retry | Rejected
 
 NO_RECEIPT: Final[Mapping[str, Any]] = MappingProxyType({})
+TAKEN: Final = "taken_steps"
+"""The key in a receipt by which one that is `Unfinished` is known."""

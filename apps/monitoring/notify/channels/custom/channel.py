@@ -38,6 +38,7 @@ class CustomChannel:
 
     kind = "custom"
     hears_acknowledgement = False
+    keeps_threads = False
     example_config = '{"path": "shop.alerts.page_duty"}'
     example_secrets = "{}"
 

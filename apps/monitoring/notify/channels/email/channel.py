@@ -37,6 +37,7 @@ class EmailChannel:
 
     kind = "email"
     hears_acknowledgement = False
+    keeps_threads = True
     example_config = '{"to": ["ops@example.com"]}'
     example_secrets = '{"url": "smtp+tls://user:password@host:587"}'
 

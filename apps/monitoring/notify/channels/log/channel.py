@@ -20,6 +20,7 @@ class LogChannel:
 
     kind = "log"
     hears_acknowledgement = False
+    keeps_threads = False
     example_config = "{}"
     example_secrets = "{}"
 

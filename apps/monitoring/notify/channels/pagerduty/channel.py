@@ -8,6 +8,7 @@ from __future__ import annotations
 import re
 import time
 from collections.abc import Iterator, Mapping, Sequence
+from functools import partial
 from typing import Any, Final
 from urllib.parse import urlsplit
 
@@ -17,7 +18,8 @@ from django.conf import settings
 from apps.monitoring.core.rules import Severity, rank
 from apps.monitoring.notify.channels.address import origin
 from apps.monitoring.notify.channels.http import Answer, forbidden, judge, reach
-from apps.monitoring.notify.channels.outcome import NO_RECEIPT, Delivered, Outcome, Rejected, Retry
+from apps.monitoring.notify.channels.outcome import NO_RECEIPT, Delivered, Outcome, Rejected
+from apps.monitoring.notify.channels.progress import Progress
 from apps.monitoring.notify.message import Message, printable
 from apps.monitoring.notify.thread import Thread
 
@@ -26,8 +28,6 @@ _SUMMARY: Final = 1_024
 _EVENT_BYTES: Final = 512_000
 _KEY: Final = re.compile(r"[A-Za-z0-9]{32}")
 _SEVERITIES: Final = frozenset({"critical", "error", "warning", "info"})
-_SECONDS: Final = 20.0
-"""No further incident is told after this; a single request takes 20 seconds at most."""
 
 
 class PagerDutyChannel:
@@ -40,6 +40,7 @@ class PagerDutyChannel:
 
     kind = "pagerduty"
     hears_acknowledgement = True
+    keeps_threads = True
     example_config = "{}"
     example_secrets = '{"routing_key": "…"}'
 
@@ -60,22 +61,24 @@ class PagerDutyChannel:
         config: Mapping[str, Any],
         secrets: Mapping[str, Any],
         threads: Sequence[Thread] = (),
-        receipt: Mapping[str, Any] = NO_RECEIPT,  # noqa: ARG002
+        receipt: Mapping[str, Any] = NO_RECEIPT,
     ) -> Outcome:
-        """Send the events that follow. PagerDuty takes a repetition as the same event, by its key."""
+        """Send the events that follow and were not sent yet. PagerDuty takes a repetition as the same event, by its key."""
         problems = self.problems(config, secrets)
         if problems:
             return Rejected("; ".join(problems))
-        until = time.monotonic() + _SECONDS
+        progress = Progress("PagerDuty", receipt)
         for event in events(message, threads):
-            if time.monotonic() > until:
-                return Retry("PagerDuty took too long")
-            body = orjson.dumps({"routing_key": secrets["routing_key"], **event})
-            answer = reach(_url(config), body, {"content-type": "application/json"})
-            outcome = judge(answer.status, answer.headers, time.time()) if isinstance(answer, Answer) else answer
+            name = f"{event['event_action']} {event['dedup_key']}"
+            outcome = progress.take(name, partial(_send, _url(config), {"routing_key": secrets["routing_key"], **event}))
             if not isinstance(outcome, Delivered):
                 return outcome
         return Delivered()
+
+
+def _send(url: str, event: Mapping[str, Any]) -> Outcome:
+    answer = reach(url, orjson.dumps(event), {"content-type": "application/json"})
+    return judge(answer.status, answer.headers, time.time()) if isinstance(answer, Answer) else answer
 
 
 def events(message: Message, threads: Sequence[Thread]) -> list[dict[str, Any]]:

@@ -11,6 +11,7 @@ import time
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
+from functools import partial
 from typing import Any, Final
 from uuid import UUID, uuid5
 
@@ -18,13 +19,12 @@ from sentry_sdk.envelope import Envelope
 from sentry_sdk.utils import BadDsn, Dsn
 
 from apps.monitoring.notify.channels.http import Answer, forbidden, judge, reach, retry_after
-from apps.monitoring.notify.channels.outcome import NO_RECEIPT, Delivered, Outcome, Rejected, Retry
+from apps.monitoring.notify.channels.outcome import NO_RECEIPT, Delivered, Outcome, Rejected
+from apps.monitoring.notify.channels.progress import Progress
 from apps.monitoring.notify.message import AlertFacts, Message
 from apps.monitoring.notify.thread import Thread
 
 _MALFORMED: Final = "the DSN is not one that Sentry gives"
-_SECONDS: Final = 20.0
-"""No further event is sent after this; a single request takes 20 seconds at most."""
 _LEVELS: Final = {"info": "info", "warning": "warning", "error": "error", "critical": "fatal"}
 
 
@@ -33,6 +33,7 @@ class SentryChannel:
 
     kind = "sentry"
     hears_acknowledgement = False
+    keeps_threads = True
     example_config = '{"environment": "production"}'
     example_secrets = '{"dsn": "https://key@sentry.example.com/1"}'
 
@@ -51,17 +52,15 @@ class SentryChannel:
         config: Mapping[str, Any],
         secrets: Mapping[str, Any],
         threads: Sequence[Thread] = (),
-        receipt: Mapping[str, Any] = NO_RECEIPT,  # noqa: ARG002
+        receipt: Mapping[str, Any] = NO_RECEIPT,
     ) -> Outcome:
-        """Send the events, each in an envelope of its own, which holds one. Sentry knows a repetition by the event's id."""
+        """Send the events that were not sent yet, each in an envelope, which holds one. Sentry knows a repetition by its id."""
         dsn = _dsn(secrets)
         if dsn is None:
             return Rejected(_MALFORMED)
-        until = time.monotonic() + _SECONDS
+        progress = Progress("Sentry", receipt)
         for one in events(message, config, threads):
-            if time.monotonic() > until:
-                return Retry("Sentry took too long")
-            outcome = _send(dsn, one)
+            outcome = progress.take(one["event_id"], partial(_send, dsn, one))
             if not isinstance(outcome, Delivered):
                 return outcome
         return Delivered()

@@ -6,15 +6,16 @@ https://docs.slack.dev/reference/methods/chat.postMessage, https://docs.slack.de
 from __future__ import annotations
 
 import re
-import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from typing import Any, Final
 
 import orjson
 
 from apps.monitoring.notify.channels.address import origin
 from apps.monitoring.notify.channels.http import Answer, forbidden, reach
-from apps.monitoring.notify.channels.outcome import NO_RECEIPT, Delivered, Outcome, Rejected, Retry
+from apps.monitoring.notify.channels.outcome import NO_RECEIPT, Delivered, Outcome, Rejected
+from apps.monitoring.notify.channels.progress import Progress
 from apps.monitoring.notify.channels.slack.answer import error_of, judged
 from apps.monitoring.notify.channels.slack.blocks import blocks, summary
 from apps.monitoring.notify.message import Message
@@ -22,13 +23,13 @@ from apps.monitoring.notify.thread import Thread
 
 _API: Final = "https://slack.com/api"
 _ANSWER_BYTES: Final = 64 * 1024
-_SECONDS: Final = 20.0
-"""No further message is changed after this; a single request takes 20 seconds at most."""
 _CHANNEL: Final = re.compile(r"#?[\w.-]{1,80}")
 _TOKEN: Final = re.compile(r"(xox[a-z]\.)?xox[a-z]-[A-Za-z0-9-]{10,400}")
 """One that is rotated begins with xoxe.xoxb-."""
 _GONE: Final = frozenset({"message_not_found", "cant_update_message", "edit_window_closed", "channel_not_found", "is_inactive"})
 """The first message cannot be changed any more, so the news is a message of its own."""
+_ANEW: Final = "anew"
+"""That message, among the steps whose others are the first messages by the ids of their notifications."""
 _NEITHER: Final = 'the secrets are {"token": "xoxb-…"} of a bot, or {"url": "https://hooks.slack.com/…"} of an incoming webhook'
 
 
@@ -37,6 +38,7 @@ class SlackChannel:
 
     kind = "slack"
     hears_acknowledgement = True
+    keeps_threads = True
     example_config = '{"channel": "#ops"}'
     example_secrets = '{"token": "xoxb-…"}'
 
@@ -64,7 +66,7 @@ class SlackChannel:
         config: Mapping[str, Any],
         secrets: Mapping[str, Any],
         threads: Sequence[Thread] = (),
-        receipt: Mapping[str, Any] = NO_RECEIPT,  # noqa: ARG002
+        receipt: Mapping[str, Any] = NO_RECEIPT,
     ) -> Outcome:
         """Post, or change what was posted. Slack knows no ids of ours: a repetition is one by the id at its foot."""
         problems = self.problems(config, secrets)
@@ -74,9 +76,9 @@ class SlackChannel:
             return _send(str(secrets["url"]), _body(message), {})
         bot = _Bot(_api(config), str(config["channel"]), str(secrets["token"]))
         if message.kind == "reminder":
-            return bot.remind(message, threads)
+            return bot.remind(message, threads, Progress("Slack", receipt))
         if message.kind in {"resolved", "acknowledged"}:
-            return bot.follow_up(message, threads)
+            return bot.follow_up(message, threads, Progress("Slack", receipt))
         return bot.post(message)
 
 
@@ -87,45 +89,41 @@ class _Bot:
         self._api = api
         self._channel = channel
         self._headers = {"authorization": f"Bearer {token}"}
-        self._until = time.monotonic() + _SECONDS
 
     def post(self, message: Message, **more: Any) -> Outcome:
         """A message of its own; its receipt is where it stands."""
         return self._call("chat.postMessage", {"channel": self._channel, **_body(message), **more})
 
-    def remind(self, message: Message, threads: Sequence[Thread]) -> Outcome:
+    def remind(self, message: Message, threads: Sequence[Thread], progress: Progress) -> Outcome:
         """Under the first message, and in the channel as well; a first message says no longer that somebody has taken it on."""
-        reopened = [thread for thread in threads if thread.taken_on and thread.waiting and thread.receipt.get("ts")]
-        for thread in reopened:
-            outcome = self._change(message, thread)
-            if not isinstance(outcome, Delivered) and error_of(outcome) not in _GONE:
-                return outcome
-        for thread in threads:
-            if thread.receipt.get("ts"):
-                return self.post(message, thread_ts=thread.receipt["ts"], reply_broadcast=True)
-        return self.post(message)
+        posted = [thread for thread in threads if thread.receipt.get("ts")]
+        for thread in posted:
+            if thread.taken_on and thread.waiting:
+                outcome = progress.take(thread.id, partial(self._change, message, thread, Delivered))
+                if not isinstance(outcome, Delivered):
+                    return outcome
+        more = {"thread_ts": posted[0].receipt["ts"], "reply_broadcast": True} if posted else {}
+        return progress.take(_ANEW, partial(self.post, message, **more))
 
-    def follow_up(self, message: Message, threads: Sequence[Thread]) -> Outcome:
-        """Change each first message that this goes on with; what was never posted, or is gone, is told anew."""
-        anew = not threads
+    def follow_up(self, message: Message, threads: Sequence[Thread], progress: Progress) -> Outcome:
+        """Change each first message that this goes on with; what was never posted, or is gone, is told anew, once."""
+        anew = partial(progress.take, _ANEW, partial(self.post, message))
+        if not threads:
+            return anew()
         for thread in threads:
-            if not thread.receipt.get("ts"):
-                anew = True
-                continue
-            outcome = self._change(message, thread)
-            if error_of(outcome) in _GONE:
-                anew = True
-            elif not isinstance(outcome, Delivered):
+            outcome = progress.take(thread.id, partial(self._change, message, thread, anew))
+            if not isinstance(outcome, Delivered):
                 return outcome
-        return self.post(message) if anew else Delivered()
+        return Delivered()
 
-    def _change(self, message: Message, thread: Thread) -> Outcome:
-        """Make a first message say how it stands."""
-        if time.monotonic() > self._until:
-            return Retry("Slack took too long")
+    def _change(self, message: Message, thread: Thread, otherwise: Callable[[], Outcome]) -> Outcome:
+        """Make a first message say how it stands; ``otherwise`` when there is none any more."""
+        if not thread.receipt.get("ts"):
+            return otherwise()
         state = _state(message, thread)
         news = message.text if state == message.kind else ""  # else it is true of some of its tenants alone
-        return self._call("chat.update", {**thread.receipt, **_body(thread.message, state, news)})
+        outcome = self._call("chat.update", {**thread.receipt, **_body(thread.message, state, news)})
+        return otherwise() if error_of(outcome) in _GONE else outcome
 
     def _call(self, method: str, body: Mapping[str, Any]) -> Outcome:
         return _send(f"{self._api}/{method}", body, self._headers)

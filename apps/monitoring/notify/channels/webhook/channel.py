@@ -28,6 +28,7 @@ class WebhookChannel:
 
     kind = "webhook"
     hears_acknowledgement = False
+    keeps_threads = False
     example_config = '{"url": "https://example.com/hook"}'
     example_secrets = '{"secret": "whsec_…"}'
 
