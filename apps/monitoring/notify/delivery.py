@@ -34,6 +34,7 @@ from apps.monitoring.notify.channels.outcome import (
     Rejected,
     Retry,
     Unfinished,
+    kept_wait,
 )
 from apps.monitoring.notify.message import Message
 from apps.monitoring.notify.thread import threads_of
@@ -170,8 +171,9 @@ def _record(row: Notification, outcome: Outcome, now: datetime, report: Report) 
             _go_on(row, reason, receipt, now, report)
             return None
         case Unfinished(reason, receipt, after):
-            return _go_on_soon(row, reason, receipt, after, now, report)
-        case Retry(reason, after):
+            return _go_on_soon(row, reason, receipt, kept_wait(after), now, report)
+        case Retry(reason, wish):
+            after = kept_wait(wish)
             if _is_too_old(row, now):
                 _give_up(row, f"given up after 24 hours: {reason}", now, report)
                 return None

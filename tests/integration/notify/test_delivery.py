@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -16,7 +16,7 @@ from apps.monitoring.core.lifecycle import Notice
 from apps.monitoring.ingest import recorder
 from apps.monitoring.models import Channel, Notification
 from apps.monitoring.notify import channels, delivery, outbox
-from apps.monitoring.notify.channels.outcome import NO_RECEIPT, Outcome, Rejected
+from apps.monitoring.notify.channels.outcome import NO_RECEIPT, Outcome, Rejected, Retry
 from apps.monitoring.notify.delivery import Report, deliver_channel, due_channels
 from apps.monitoring.notify.message import Message
 from apps.monitoring.notify.thread import Thread
@@ -124,6 +124,18 @@ class TestTriedAgain:
         clock.passes(seconds=1)
         assert deliver_channel(channel.pk, clock) == Report(delivered=2)
 
+    @pytest.mark.parametrize("after", ["60", float("inf"), float("nan"), 10**400, 1e300])
+    def test_within_six_hours_whatever_time_is_named(
+        self, told: Told, clock: Clock, monkeypatch: pytest.MonkeyPatch, after: Any
+    ) -> None:
+        monkeypatch.setitem(channels._HANDLERS, "odd", Odd(Retry("later", after)))
+        channel = Channel.objects.create(name="odd", kind="odd")
+        row = told(channel)
+        assert deliver_channel(channel.pk, clock) == Report(failed=1)
+        assert fresh(row).next_attempt_at <= clock.now + timedelta(hours=6)
+        channel.refresh_from_db()
+        assert channel.paused_until is None or channel.paused_until <= clock.now + timedelta(hours=6)
+
     def test_a_receiver_that_is_down_costs_one_attempt_a_run(
         self, webhook: MakeChannel, receiver: Receiver, told: Told, clock: Clock
     ) -> None:
@@ -228,12 +240,15 @@ class TestGivenUp:
         assert deliver_channel(channel.pk, clock) == Report()
 
 
-class Raising:
-    """A handler with a mistake in it."""
+class Odd:
+    """A handler with a mistake in it: it raises, or answers what it should not."""
 
-    kind = "raising"
+    kind = "odd"
     hears_acknowledgement = keeps_threads = False
     example_config = example_secrets = "{}"
+
+    def __init__(self, answer: Outcome | None = None) -> None:
+        self._answer = answer
 
     def problems(self, config: Mapping[str, Any], secrets: Mapping[str, Any]) -> list[str]:
         return []
@@ -246,7 +261,9 @@ class Raising:
         threads: Sequence[Thread] = (),
         receipt: Mapping[str, Any] = NO_RECEIPT,
     ) -> Outcome:
-        raise LookupError(secrets["token"])
+        if self._answer is None:
+            raise LookupError(secrets["token"])
+        return self._answer
 
 
 class TestAChannelThatCannotWork:
@@ -278,8 +295,8 @@ class TestAChannelThatCannotWork:
     def test_one_that_raises_is_tried_again_and_its_secret_is_told_to_nobody(
         self, told: Told, clock: Clock, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        monkeypatch.setitem(channels._HANDLERS, "raising", Raising())
-        channel = Channel.objects.create(name="odd", kind="raising", secrets={"token": "hidden"})
+        monkeypatch.setitem(channels._HANDLERS, "odd", Odd())
+        channel = Channel.objects.create(name="odd", kind="odd", secrets={"token": "hidden"})
         row = told(channel)
         assert deliver_channel(channel.pk, clock) == Report(failed=1)
         channel.refresh_from_db()

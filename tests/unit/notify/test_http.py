@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from apps.monitoring.notify.channels.http import judge, retry_after
-from apps.monitoring.notify.channels.outcome import Delivered, Rejected, Retry
+from apps.monitoring.notify.channels.outcome import Delivered, Rejected, Retry, kept_wait
 from apps.monitoring.notify.channels.sentry.channel import rate_limit
 from apps.monitoring.notify.delivery import delay
 
@@ -80,6 +80,9 @@ class TestRateLimitsOfSentry:
             ("2700:transaction:key, 60:error:key", 60.0),
             ("30:error:key,60:error:organization", 60.0),
             ("rubbish", None),
+            ("2147483647:error:organization", 21_600.0),
+            ("99999999999999:error:organization", 21_600.0),
+            (f"{'9' * 400}:error:organization", None),
         ],
     )
     def test_the_limit_of_errors_counts(self, value: str, seconds: float | None) -> None:
@@ -87,6 +90,25 @@ class TestRateLimitsOfSentry:
 
     def test_without_one_for_errors_retry_after_counts(self) -> None:
         assert rate_limit({"x-sentry-rate-limits": "9:transaction:key", "retry-after": "5"}, NOW) == 5.0
+
+
+class TestAWaitThatIsKept:
+    @pytest.mark.parametrize(
+        ("asked", "kept"),
+        [
+            (60, 60.0),
+            (0.5, 0.5),
+            (-1, 0.0),
+            (10**400, 21_600.0),
+            (1e300, 21_600.0),
+            (float("inf"), None),
+            (float("nan"), None),
+            ("60", None),
+            (None, None),
+        ],
+    )
+    def test_it_is_a_finite_number_of_six_hours_at_most(self, asked: object, kept: float | None) -> None:
+        assert kept_wait(asked) == kept
 
 
 class TestDelay:

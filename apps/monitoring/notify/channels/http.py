@@ -17,12 +17,11 @@ import httpx
 from django.conf import settings
 
 from apps.monitoring.notify.channels.address import ForbiddenAddressError, UnresolvedError, resolve
-from apps.monitoring.notify.channels.outcome import Delivered, Outcome, Rejected, Retry
+from apps.monitoring.notify.channels.outcome import Delivered, Outcome, Rejected, Retry, kept_wait
 
 _TIMEOUT: Final = httpx.Timeout(10.0, connect=5.0)
 _TOTAL_SECONDS: Final = 20.0
 """A receiver that sends a byte now and then would keep every single timeout for ever."""
-_LONGEST_WAIT: Final = 6 * 3_600.0
 _AGAIN: Final = frozenset({HTTPStatus.REQUEST_TIMEOUT, HTTPStatus.TOO_EARLY, HTTPStatus.TOO_MANY_REQUESTS})
 
 
@@ -40,7 +39,7 @@ Wait = Callable[[Mapping[str, str], float], float | None]
 
 
 def retry_after(headers: Mapping[str, str], now: float) -> float | None:
-    """Retry-After, which holds seconds or a date (RFC 9110, 10.2.3); at most six hours."""
+    """Retry-After, which holds seconds or a date (RFC 9110, 10.2.3), as far as it is kept."""
     value = headers.get("retry-after")
     if value is None:
         return None
@@ -48,7 +47,7 @@ def retry_after(headers: Mapping[str, str], now: float) -> float | None:
         seconds = float(value) if value.strip().isdecimal() else parsedate_to_datetime(value).timestamp() - now
     except (TypeError, ValueError, OverflowError):
         return None
-    return min(max(seconds, 0.0), _LONGEST_WAIT)
+    return kept_wait(seconds)
 
 
 def exchange(

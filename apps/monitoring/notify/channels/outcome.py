@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from types import MappingProxyType
@@ -59,3 +60,15 @@ Outcome = Delivered | Partly | Unfinished | Retry | Rejected
 NO_RECEIPT: Final[Mapping[str, Any]] = MappingProxyType({})
 TAKEN: Final = "taken_steps"
 """The key in a receipt by which one that is `Unfinished` is known."""
+LONGEST_WAIT: Final = 6 * 3_600.0
+"""Seconds for which a receiver is left alone because it says so."""
+
+
+def kept_wait(after: object) -> float | None:
+    """The seconds that somebody asks for, as far as they are kept; None when it is no finite number of them.
+
+    A receiver, a proxy before it or a function of the user's own may say anything.
+    """
+    if not isinstance(after, int | float) or (isinstance(after, float) and not math.isfinite(after)):
+        return None
+    return float(min(max(after, 0), LONGEST_WAIT))

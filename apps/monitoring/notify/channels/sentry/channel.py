@@ -19,7 +19,7 @@ from sentry_sdk.envelope import Envelope
 from sentry_sdk.utils import BadDsn, Dsn
 
 from apps.monitoring.notify.channels.http import Answer, forbidden, judge, reach, retry_after
-from apps.monitoring.notify.channels.outcome import NO_RECEIPT, Delivered, Outcome, Rejected
+from apps.monitoring.notify.channels.outcome import NO_RECEIPT, Delivered, Outcome, Rejected, kept_wait
 from apps.monitoring.notify.channels.progress import Progress
 from apps.monitoring.notify.message import AlertFacts, Message
 from apps.monitoring.notify.thread import Thread
@@ -90,7 +90,7 @@ def _address(dsn: Dsn) -> str:
 
 
 def rate_limit(headers: Mapping[str, str], now: float) -> float | None:
-    """Seconds for which errors are not taken: X-Sentry-Rate-Limits, else Retry-After.
+    """Seconds for which errors are not taken, as far as they are kept: X-Sentry-Rate-Limits, else Retry-After.
 
     "60:error;transaction:key, 2700::organization" are limits of categories (none named: all of them).
     https://develop.sentry.dev/sdk/expected-features/rate-limiting/
@@ -101,7 +101,7 @@ def rate_limit(headers: Mapping[str, str], now: float) -> float | None:
         categories = rest.partition(":")[0]
         if seconds.isdecimal() and (not categories or "error" in categories.split(";")):
             found.append(float(seconds))
-    return max(found) if found else retry_after(headers, now)
+    return kept_wait(max(found)) if found else retry_after(headers, now)
 
 
 def events(message: Message, config: Mapping[str, Any], threads: Sequence[Thread]) -> list[dict[str, Any]]:
