@@ -13,6 +13,7 @@ from apps.monitoring.core.clock import isoformat, minute_of, to_datetime, to_min
 from apps.monitoring.core.rules import Severity
 from apps.monitoring.models import AlertRule, Notification
 from apps.monitoring.notify import outbox, pages
+from apps.monitoring.notify.isolation import isolated
 from apps.monitoring.notify.message import AlertFacts, Message, RuleFacts
 
 _AGAIN_AFTER: Final = timedelta(hours=1)
@@ -25,10 +26,17 @@ def sweep(now: datetime) -> int:
     Whichever sweep comes first tells: a notification is known by its rule, by the minute since which the rule fails, and
     by its channel.
     """
-    rows = [row for rule in _begun(now) for row in _beginning(rule, now)] + [_end(opener) for opener in _over()]
-    Notification.objects.bulk_create(rows, ignore_conflicts=True)
-    for channel in {row.channel_id for row in rows}:
-        outbox.ask(channel)
+    rows: list[Notification] = []
+    with isolated() as step:
+        for rule in _begun(now):
+            with step():
+                rows += _beginning(rule, now)
+        for opener in _over():
+            with step():
+                rows.append(_end(opener))
+        Notification.objects.bulk_create(rows, ignore_conflicts=True)
+        for channel in {row.channel_id for row in rows}:
+            outbox.ask(channel)
     return len(rows)
 
 

@@ -234,10 +234,19 @@ def delay(attempts: int, after: float | None) -> float:
 def _give_up(row: Notification, reason: str, now: datetime, report: Report) -> None:
     with transaction.atomic():
         _finish(row, Notification.Status.DEAD, reason, now)
-        fallback.tell(row, f"gave it up: {reason}")
+        _tell_fallback(row, f"gave it up: {reason}")
     circuit.refused(row.channel_id, reason, now)
     recorder.note("notifications_given_up")
     report.dead += 1
+
+
+def _tell_fallback(row: Notification, why: str) -> None:
+    """One that cannot be read any more is given up all the same, else its channel would try it for ever."""
+    try:
+        with transaction.atomic():
+            fallback.tell(row, why)
+    except Exception:
+        _log.exception("the fallback is not told of notification %s", row.pk)
 
 
 def _finish(row: Notification, status: str, error: str, now: datetime, receipt: Mapping[str, Any] = NO_RECEIPT) -> None:

@@ -12,6 +12,7 @@ from django.db.models import Q
 from apps.monitoring.core.clock import isoformat, minute_of, to_datetime
 from apps.monitoring.models import Channel, Notification
 from apps.monitoring.notify import outbox, pages
+from apps.monitoring.notify.isolation import isolated
 from apps.monitoring.notify.message import AlertFacts, Message, RuleFacts, printable
 
 FAILING_AFTER: Final = timedelta(minutes=10)
@@ -24,7 +25,13 @@ def sweep(now: datetime) -> int:
     """Tell of channels that have begun to fail, and of those that work again; returns how many."""
     failing = Channel.without_secrets.filter(enabled=True, failing_since__lte=now - FAILING_AFTER, failure_told_at=None)
     ended = Channel.without_secrets.filter(Q(failing_since=None) | Q(enabled=False), failure_told_at__isnull=False)
-    return sum(_begin(channel, now) for channel in failing) + sum(_end(channel, now) for channel in ended)
+    told = 0
+    with isolated() as step:
+        for write, channels in ((_begin, failing), (_end, ended)):
+            for channel in channels:
+                with step():
+                    told += write(channel, now)
+    return told
 
 
 def _begin(channel: Channel, now: datetime) -> bool:

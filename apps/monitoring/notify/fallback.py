@@ -17,6 +17,7 @@ from django.utils import timezone
 from apps.monitoring.ingest import recorder
 from apps.monitoring.models import Channel, Notification
 from apps.monitoring.notify import link, outbox
+from apps.monitoring.notify.isolation import isolated
 from apps.monitoring.notify.message import Message
 from apps.monitoring.notify.thread import openers_of
 
@@ -48,7 +49,12 @@ def sweep(now: datetime) -> int:
         .filter(created_at__lte=now - F("allowed"))
         .order_by("created_at")[:_AT_ONCE]
     )
-    return sum(tell(row, f"has not delivered it since {row.created_at:%H:%M} UTC") for row in late)
+    told = 0
+    with isolated() as step:
+        for row in late:
+            with step():
+                told += tell(row, f"has not delivered it since {row.created_at:%H:%M} UTC")
+    return told
 
 
 def tell(row: Notification, why: str) -> bool:

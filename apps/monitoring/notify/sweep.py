@@ -5,12 +5,20 @@ from __future__ import annotations
 from datetime import datetime
 
 from apps.monitoring.notify import broken, delivery, failing, fallback, outbox
+from apps.monitoring.notify.isolation import isolated
 
 
 def sweep(now: datetime) -> None:
-    """Tell the fallbacks what waits too long, tell of channels and rules that fail, and ask for everything that is due."""
-    fallback.sweep(now)
-    failing.sweep(now)
-    broken.sweep(now)
+    """Tell the fallbacks what waits too long, tell of channels and rules that fail, and ask for everything that is due.
+
+    None of this waits for another part of it to work.
+    """
+    with isolated() as step:
+        for part in (fallback.sweep, failing.sweep, broken.sweep, _ask_for_what_is_due):
+            with step():
+                part(now)
+
+
+def _ask_for_what_is_due(now: datetime) -> None:
     for channel_id in delivery.due_channels(now):
         outbox.ask(channel_id)
