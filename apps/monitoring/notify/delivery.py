@@ -18,7 +18,7 @@ from datetime import datetime, timedelta
 from typing import Any, Final
 
 from django.db import transaction
-from django.db.models import Exists, OuterRef, Q, QuerySet
+from django.db.models import Case, F, Min, Q, QuerySet, When, Window
 from django.utils import timezone
 
 from apps.monitoring.ingest import recorder
@@ -85,28 +85,28 @@ def due_channels(now: datetime) -> list[int]:
     return list(_due(now).order_by("channel_id").values_list("channel_id", flat=True).distinct())
 
 
-def _due(now: datetime) -> QuerySet[Notification]:
+def _due(now: datetime, **of: Any) -> QuerySet[Notification]:
     """Pending, its time has come, nobody has it, and nothing older of the same matter waits on the same channel."""
-    older = Notification.objects.filter(
-        Q(rule=OuterRef("rule"))
-        | Q(about=OuterRef("about"))
-        | Q(broken_rule=OuterRef("broken_rule"))
-        | Q(rule=None, alert_ids__overlap=OuterRef("alert_ids")),  # of a rule that was deleted
-        Q(receipt={}) | Q(receipt__has_key=TAKEN),  # what some have already holds up nothing for them
-        channel=OuterRef("channel"),
-        status=Notification.Status.PENDING,
-        created_at__lt=OuterRef("created_at"),
-    )
     free = Q(leased_until__isnull=True) | Q(leased_until__lt=now)
     reachable = Q(channel__paused_until__isnull=True) | Q(channel__paused_until__lte=now)
+    waiting = Notification.objects.filter(reachable, channel__enabled=True, status=Notification.Status.PENDING, **of)
     return Notification.objects.filter(
-        free,
-        reachable,
-        ~Exists(older),
-        status=Notification.Status.PENDING,
-        next_attempt_at__lte=now,
-        channel__enabled=True,
+        free, status=Notification.Status.PENDING, next_attempt_at__lte=now, pk__in=_first_in_line(waiting).values("pk")
     )
+
+
+def _first_in_line(waiting: QuerySet[Notification]) -> QuerySet[Notification]:
+    """Those of what waits that nothing older of the same matter on the same channel waits before.
+
+    A matter is a rule, a failing channel or a broken rule; what is of rules that were deleted is one. A test is by itself.
+    All are looked at once: whether there is an older one, asked of each, takes minutes of a backlog of 20,000.
+    """
+    holds_up = Q(receipt={}) | Q(receipt__has_key=TAKEN)  # what some have already holds up nothing for them
+    itself = Case(When(kind=Notification.Kind.TEST, then=F("pk")))
+    oldest = Window(
+        Min("created_at", filter=holds_up), partition_by=[F("channel"), F("rule"), F("about"), F("broken_rule"), itself]
+    )
+    return waiting.order_by().annotate(oldest=oldest).filter(Q(oldest=None) | Q(created_at__lte=F("oldest")))
 
 
 def _claim(channel_id: int, now: datetime) -> Notification | None:
@@ -125,7 +125,7 @@ def _claim(channel_id: int, now: datetime) -> Notification | None:
         ).exists():
             return None
         order = ("attempts", "created_at", "id") if circuit.is_open(failures) else ("created_at", "id")
-        row = _due(now).filter(channel_id=channel_id).order_by(*order).first()
+        row = _due(now, channel=channel_id).order_by(*order).first()
         if row is not None:
             row.leased_until = now + LEASE
             row.attempts += 1
