@@ -107,13 +107,13 @@ class LLMCall(Timed):
     def _found(self, value: Any) -> None:
         self.response(value)
 
-    def _returned(self, value: Any) -> Any:
+    def _answered(self, value: Any) -> Any:
         """A stream ends the call when it ends; anything else is the answer."""
         if has(value, "__anext__") or has(value, "__next__"):
             followed = self._following(value, self._end)
             if followed is not value:
                 return followed
-        return super()._returned(value)
+        return self._settled(value)
 
 
 __all__ = ["Abandoned", "LLMCall"]

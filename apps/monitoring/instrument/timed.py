@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+import asyncio
 import functools
 import inspect
 import logging
 import math
 import time
 from abc import ABC, abstractmethod
-from collections.abc import AsyncIterator, Callable, Generator
-from contextlib import aclosing, closing
-from types import TracebackType
+from collections.abc import AsyncGenerator, Callable, Generator
+from contextlib import aclosing
+from types import CoroutineType, TracebackType
 from typing import TYPE_CHECKING, Any, Final, Self, TypeVar, cast
 
 from apps.monitoring.core.values import RefusedError
+from apps.monitoring.instrument.awaitable import watched
+from apps.monitoring.instrument.items import Items
 
 if TYPE_CHECKING:
     from apps.monitoring.monitor import AgentMonitor
@@ -53,12 +56,14 @@ class Timed(ABC):
         """Look at what a decorated function returned."""
 
     def _returned(self, value: Any) -> Any:
-        """Look at what a decorated function returned, and end; what comes back is given to its caller."""
-        if has(value, "__await__"):
+        """Take what a decorated function returned, and end once it is there; what comes back is given to its caller."""
+        kind = type(value)
+        if kind is CoroutineType:
             return self._awaited(value)
-        self._found(value)
-        self._end(None)
-        return value
+        if issubclass(kind, asyncio.Future):
+            value.add_done_callback(self._done)
+            return value
+        return watched(value, self._awaited) if has(value, "__await__") else self._answered(value)
 
     async def _awaited(self, value: Any) -> Any:
         try:
@@ -66,7 +71,25 @@ class Timed(ABC):
         except BaseException as error:
             self._end(error)
             raise
-        return self._returned(found)
+        return self._answered(found)
+
+    def _done(self, future: asyncio.Future[Any]) -> None:
+        if future.cancelled():
+            self._end(asyncio.CancelledError())
+        # Asked by `exception()`, asyncio would not tell any more of a failure that the caller never looks at.
+        elif (error := future._exception) is not None:
+            self._end(error)
+        else:
+            self._settled(future.result())
+
+    def _answered(self, value: Any) -> Any:
+        """Take the answer of a decorated function, and end; what comes back is given to its caller."""
+        return self._settled(value)
+
+    def _settled(self, value: Any) -> Any:
+        self._found(value)
+        self._end(None)
+        return value
 
     def _seen(self, item: Any) -> None:  # noqa: B027 - most have no use for it
         """Look at an item of a decorated generator, before its caller has it."""
@@ -157,30 +180,28 @@ def _wrapped(kind: Timed, function: Callable[..., Any], signature: inspect.Signa
         return work
 
     async def coroutine(*args: Any, **kwargs: Any) -> Any:
-        work = begun(args, kwargs)
-        try:
-            value = await function(*args, **kwargs)
-        except BaseException as error:
-            work._end(error)
-            raise
-        return work._returned(value)
+        return await plain(*args, **kwargs)
 
-    def generator(*args: Any, **kwargs: Any) -> Generator[Any, None, Any]:
-        with begun(args, kwargs) as work, closing(function(*args, **kwargs)) as items:
-            while True:
-                try:
-                    item = next(items)
-                except StopIteration as end:
-                    return end.value
-                work._seen(item)
-                yield item
+    def generator(*args: Any, **kwargs: Any) -> Generator[Any, Any, Any]:
+        with begun(args, kwargs) as work:
+            return (yield from Items(function(*args, **kwargs), work._seen))
 
-    async def asynchronous_generator(*args: Any, **kwargs: Any) -> AsyncIterator[Any]:
+    async def asynchronous_generator(*args: Any, **kwargs: Any) -> AsyncGenerator[Any, Any]:
         with begun(args, kwargs) as work:
             async with aclosing(function(*args, **kwargs)) as items:
-                async for item in items:
+                step = items.asend(None)
+                while True:
+                    try:
+                        item = await step
+                    except StopAsyncIteration:
+                        return
                     work._seen(item)
-                    yield item
+                    try:
+                        step = items.asend((yield item))
+                    except GeneratorExit:
+                        raise
+                    except BaseException as error:
+                        step = items.athrow(error)
 
     def plain(*args: Any, **kwargs: Any) -> Any:
         work = begun(args, kwargs)
