@@ -7,6 +7,7 @@ import functools
 import inspect
 import logging
 import math
+import os
 import time
 from abc import ABC, abstractmethod
 from collections.abc import AsyncGenerator, Callable, Generator
@@ -40,6 +41,7 @@ class Timed(ABC):
         self._monitor, self._conversation_id = monitor, conversation_id
         self._began: float | None = None
         self._entered = 0.0
+        self._process = 0
 
     @abstractmethod
     def _record(self, duration_ms: float, error: BaseException | None) -> None:
@@ -96,13 +98,15 @@ class Timed(ABC):
 
     def _begin(self) -> None:
         self._began = self._entered = time.perf_counter()
+        self._process = os.getpid()
 
     def _elapsed_ms(self) -> float | None:
         return None if self._began is None else (time.perf_counter() - self._began) * _MILLISECONDS
 
     def _end(self, error: BaseException | None) -> None:
         duration = self._elapsed_ms()
-        if duration is None:
+        # The copy of a forked child ends there too, if only because nobody has it any more: the work is its parent's.
+        if duration is None or self._process != os.getpid():
             return
         self._began = None
         try:
