@@ -6,6 +6,7 @@ import gzip
 import json
 import random
 import subprocess
+import zlib
 from pathlib import Path
 
 import pytest
@@ -96,6 +97,16 @@ def test_of_a_recording_that_was_cut_off_the_lines_before_the_cut_count(tmp_path
     file.write_bytes(gzip.compress("\n".join(lines).encode())[:9_000])
     assert "cannot be read" in complaint("replay", str(file), *START)
     assert 1_000 < interactions("--tenant", "t", *RANGE) < 3_000
+
+
+def test_of_a_recording_that_is_damaged_the_lines_before_the_damage_count(tmp_path: Path) -> None:
+    lines = [line(offset) for offset in random.Random(1).sample(range(100_000), 3_000)]
+    packing = zlib.compressobj(wbits=zlib.MAX_WBITS | 16)  # as gzip does
+    packed = packing.compress("\n".join(lines).encode()) + packing.flush(zlib.Z_FULL_FLUSH)
+    file = tmp_path / "damaged.jsonl.gz"
+    file.write_bytes(packed + b"\xff" * 100)  # a block of a type that there is not
+    assert "cannot be read: Error -3" in complaint("replay", str(file), *START)
+    assert 1_000 < interactions("--tenant", "t", *RANGE) <= 3_000
 
 
 def test_a_recording_that_is_missing_or_no_file_is_named(tmp_path: Path) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import math
+import zlib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,6 +14,8 @@ import orjson
 
 _GZIP: Final = b"\x1f\x8b"
 _CHUNK: Final = 1 << 20
+_UNREADABLE: Final = (OSError, EOFError, zlib.error)
+"""What reading raises: of a gzip that was cut off an EOFError, of one that is damaged a zlib.error."""
 _LISTS: Final = ("llm_calls", "knowledge_searches", "errors")
 
 
@@ -45,7 +48,7 @@ def read(path: Path) -> Iterator[Line | Broken]:
             for number, text in enumerate(file, start=1):
                 if text.strip():
                     yield _line(number, text)
-    except (OSError, EOFError) as error:
+    except _UNREADABLE as error:
         msg = f"the recording {path} cannot be read: {error}"
         raise RecordingError(msg) from error
 
@@ -55,7 +58,7 @@ def count(path: Path) -> int | None:
     try:
         with _open(path) as file:
             return sum(chunk.count(b"\n") for chunk in iter(lambda: file.read(_CHUNK), b""))
-    except (OSError, EOFError):
+    except _UNREADABLE:
         return None
 
 
