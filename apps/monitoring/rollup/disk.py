@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from django.db import connection
+import psycopg
+from django.db import ProgrammingError, connection, transaction
 
 from apps.monitoring.core.resolution import Resolution
 from apps.monitoring.models import SeriesPurge
@@ -94,6 +95,12 @@ def _forecast(filled: list[Partition], kept: int, now: datetime) -> int | None:
 
 
 def _filled(partition: Partition) -> bool:
-    with connection.cursor() as cursor:
-        cursor.execute(f"SELECT EXISTS (SELECT FROM {partition.name})")  # noqa: S608 - a name of the catalogue
-        return bool(cursor.fetchone()[0])
+    """Whether it has rows; one that was dropped after it was found has none."""
+    try:
+        with transaction.atomic(), connection.cursor() as cursor:
+            cursor.execute(f"SELECT EXISTS (SELECT FROM {partition.name})")  # noqa: S608 - a name of the catalogue
+            return bool(cursor.fetchone()[0])
+    except ProgrammingError as error:
+        if not isinstance(error.__cause__, psycopg.errors.UndefinedTable):
+            raise
+        return False

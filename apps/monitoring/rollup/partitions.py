@@ -84,8 +84,10 @@ def forget() -> None:
 def existing(resolution: Resolution) -> list[Partition]:
     """Every partition of a resolution, oldest first, also those that are being dropped; bytes with indexes and all."""
     with connection.cursor() as cursor:
+        # One that is dropped meanwhile has no size.
         cursor.execute(
-            "SELECT c.relname, pg_total_relation_size(c.oid), i.inhparent IS NOT NULL, coalesce(i.inhdetachpending, false) "
+            "SELECT c.relname, coalesce(pg_total_relation_size(c.oid), 0), "
+            "i.inhparent IS NOT NULL, coalesce(i.inhdetachpending, false) "
             "FROM pg_class c LEFT JOIN pg_inherits i ON i.inhrelid = c.oid "
             "WHERE c.relnamespace = current_schema()::regnamespace AND c.relkind = 'r' AND starts_with(c.relname, %s)",
             [f"{parent(resolution)}_"],

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import psycopg
 import pytest
-from django.db import connection
+from django.db import connection, transaction
 from django.utils import timezone
 
 from apps.monitoring.core.clock import to_datetime, to_minute
@@ -342,6 +343,31 @@ def test_the_disk_use_is_that_of_the_partitions_and_what_is_overdue_is_told(sett
     assert day(30) not in {partition.name[-8:] for partition in minutes.overdue(NOW)}
     settings.MONITORING_RETENTION_MINUTE_DAYS = 10
     assert day(30) in {partition.name[-8:] for partition in disk.usage(NOW)[0].overdue(NOW)}
+
+
+def test_a_partition_that_is_dropped_while_the_disk_use_is_looked_at_has_neither_rows_nor_bytes() -> None:
+    filled(1, 30)
+    (old,) = [one for one in partitions.existing(Resolution.MINUTE) if one.name.endswith(day(30))]
+    with transaction.atomic(), connection.cursor() as cursor:
+        # The catalogue is seen as it was when the first statement ran, which makes the moment as long as the test needs.
+        cursor.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ")
+        cursor.execute("SELECT FROM pg_class LIMIT 1")
+        in_a_thread(lambda: partitions.drop(old))
+        (minutes, *_) = disk.usage(NOW)
+    assert {one.name: one.bytes for one in minutes.partitions}[old.name] == 0
+    assert f"{minutes.oldest:%Y%m%d}" == day(1)
+
+
+def in_a_thread(work: Callable[[], object]) -> None:
+    """On a connection of its own, and to its end."""
+
+    def target() -> None:
+        work()
+        connection.close()
+
+    thread = threading.Thread(target=target)
+    thread.start()
+    thread.join()
 
 
 def test_a_partition_is_made_while_writers_have_a_transaction_open_and_nobody_waits() -> None:
