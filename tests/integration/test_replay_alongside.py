@@ -20,6 +20,7 @@ from typing import Any
 import pytest
 import redis
 from django.core.management import call_command
+from django.db import connection
 from django.utils import timezone
 
 from apps.monitoring.alerts.evaluate import evaluate
@@ -28,7 +29,7 @@ from apps.monitoring.ingest.hotstore import HotStore, shard_of
 from apps.monitoring.ingest.server import server as hot_server
 from apps.monitoring.models import AlertTransition, EvaluationProgress, Notification, ShardProgress
 from apps.monitoring.replay import passage
-from apps.monitoring.rollup import shards
+from apps.monitoring.rollup import locks, shards
 from config.embedded.valkey import Valkey
 from tests.e2e.parts import ROOT, environment_of_tests, eventually, manage
 from tests.integration.alerts.judged import channel, rule
@@ -138,6 +139,26 @@ def test_a_recording_that_reaches_into_minutes_that_are_not_judged_keeps_them_fr
     first = [row["offset_ms"] for row in map(json.loads, file.read_text().splitlines()) if row["offset_ms"] + 9_050 < 120_000]
     assert fired.minute == to_datetime(live + 1)
     assert fired.samples == pytest.approx(len(first), abs=50)
+
+
+def test_a_replay_that_loses_its_hold_ends_with_one_line_and_says_how_far_it_came(tmp_path: Path) -> None:
+    now = minute_of(time.time())
+    file = recording(tmp_path / "now.jsonl", (number % 540 for number in range(40_000)), tenants=1)
+    running = started(file, (now - 30) * 60.0)
+    eventually("it holds, and plays", lambda: HotStore.from_conf().backlog(shard_of("tenant-0", 8)), 30)
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT pg_terminate_backend(pid) FROM pg_locks "
+            "WHERE locktype = 'advisory' AND mode = 'ExclusiveLock' AND classid = %s",
+            [locks._HOLD],
+        )
+        assert cursor.fetchall() == [(True,)]
+    _, said = running.communicate(timeout=60)
+    assert running.returncode == 1
+    (line,) = said.splitlines()
+    told = re.search(r"is gone: stopped after (\d+) interactions", line)
+    assert told is not None, line
+    assert interactions(HotStore.from_conf()) == int(told[1]) < 40_000
 
 
 def test_nothing_piles_up_in_the_hot_store_and_the_snapshots_are_the_same(

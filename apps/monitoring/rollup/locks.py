@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from typing import Final
 
-from django.db import connection
+from django.db import Error, connection
 
 _SHARDS: Final = 0x61676D01
 _HOLD: Final = 0x61676D02
@@ -58,18 +58,20 @@ def retention() -> AbstractContextManager[bool]:
 
 
 @contextmanager
-def hold() -> Iterator[None]:
+def hold() -> Iterator[Callable[[], bool]]:
     """Keep every shard from being sealed, and every minute from being judged, while a recording is replayed.
 
-    Waits for those under way.
+    Waits for those under way. Gives a function that asks Postgres whether it is still on: it goes with its connection.
     """
     with connection.cursor() as cursor:
         cursor.execute("SELECT pg_advisory_lock(%s, 0)", [_HOLD])
+    own = connection.connection
     try:
-        yield
+        yield lambda: connection.connection is own and _answers()
     finally:
-        with connection.cursor() as cursor:
-            cursor.execute("SELECT pg_advisory_unlock(%s, 0)", [_HOLD])
+        if not _broken():
+            with connection.cursor() as cursor:
+                cursor.execute("SELECT pg_advisory_unlock(%s, 0)", [_HOLD])
 
 
 def _unheld() -> AbstractContextManager[bool]:
@@ -84,7 +86,20 @@ def _try(lock: str, unlock: str, key: list[int]) -> Iterator[bool]:
     try:
         yield mine
     finally:
-        # A connection that broke has given the lock back already.
-        if mine and connection.connection is not None and not connection.connection.closed:
+        if mine and not _broken():
             with connection.cursor() as cursor:
                 cursor.execute(f"SELECT {unlock}", key)
+
+
+def _answers() -> bool:
+    try:
+        with connection.cursor() as cursor:
+            cursor.execute("SELECT")
+    except Error:
+        return False
+    return True
+
+
+def _broken() -> bool:
+    """Whether the connection is known to be gone. Postgres has taken its locks back already."""
+    return connection.connection is None or connection.connection.closed

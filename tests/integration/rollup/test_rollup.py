@@ -304,6 +304,25 @@ def test_a_hold_keeps_every_shard_from_being_sealed() -> None:
     assert roll_up() == 1
 
 
+def test_a_hold_says_that_it_went_with_its_connection() -> None:
+    with locks.hold() as held, connection.cursor() as cursor:
+        assert held()
+        cursor.execute("SELECT pg_backend_pid()")
+        own = cursor.fetchone()
+        thread = threading.Thread(target=_terminate, args=own)
+        thread.start()
+        thread.join()
+        assert not held()
+        connection.close()
+        assert not held(), "another connection has no hold"
+
+
+def _terminate(backend: int) -> None:
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT pg_terminate_backend(%s, 5000)", [backend])
+    connection.close()
+
+
 def test_several_processes_at_once_count_everything_once(valkey: redis.Redis) -> None:
     everything = some(500)
     send(*everything)

@@ -20,7 +20,7 @@ from apps.monitoring.ingest.hotstore import HotStore
 from apps.monitoring.management.command import MonitoringCommand
 from apps.monitoring.models import EvaluationProgress
 from apps.monitoring.query import window
-from apps.monitoring.replay.passage import NotTakenError, Passage
+from apps.monitoring.replay.passage import HoldLostError, NotTakenError, Passage
 from apps.monitoring.replay.player import play
 from apps.monitoring.replay.recording import Broken, Line, RecordingError, count, read
 from apps.monitoring.rollup import locks, retention, shards
@@ -61,7 +61,7 @@ class Command(MonitoringCommand):
         try:
             with run.shown:
                 run.at_once() if speed is None else run.paced(speed)
-        except NotTakenError as error:
+        except (NotTakenError, HoldLostError) as error:
             raise CommandError(str(error)) from error
         seconds = time.monotonic() - began
         return {
@@ -97,9 +97,9 @@ class _Run:
     def at_once(self) -> None:
         """Hold the sealing when there are minutes that the rules have yet to judge; else everything goes on meanwhile."""
         if self._last() >= _judged_until():
-            with locks.hold():
+            with locks.hold() as held:
                 shards.retreat(minute_of(self._start))
-                self.passage.held = True
+                self.passage.held = held
                 self._play(self._lines())
         else:
             self._play(self._lines())
@@ -122,7 +122,7 @@ class _Run:
         return (_judged(line, self._start, self._now, self._oldest) for line in read(self._path))
 
     def _play(self, lines: Iterable[Line | Broken]) -> None:
-        """Whatever ends it, what was played is in the hot store after, or NotTakenError says that it is not."""
+        """Whatever ends it, what was played is in the hot store after, or what `confirm` raises says that it is not."""
         try:
             for line in lines:
                 if isinstance(line, Broken):

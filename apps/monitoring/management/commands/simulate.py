@@ -185,7 +185,7 @@ def _at_once(traffic: Traffic, start: float, end: float, stopped: threading.Even
 
     Nothing is sealed before the last minute is in the hot store.
     """
-    with locks.hold():
+    with locks.hold() as held:
         shards.retreat(minute_of(start))
         minutes, shown = round((end - start) / 60, 1), 0.0
         with tqdm(total=minutes, desc="simulate", unit=" minutes", disable=None) as progress:
@@ -197,6 +197,9 @@ def _at_once(traffic: Traffic, start: float, end: float, stopped: threading.Even
                 progress.update(done - shown)
                 shown = done
         _flush()
+        if not held():
+            msg = "the connection to Postgres that held roll-up and rules is gone: minutes may have been judged half full"
+            raise CommandError(msg)
     return end
 
 
