@@ -14,8 +14,10 @@ from typing import Any, Final, TypeVar
 Answer = TypeVar("Answer")
 
 _MOST_BYTES: Final = 64_000_000
-_KEY_BYTES: Final = 300
-"""What an answer takes beside what it says of itself."""
+_ENTRY_BYTES: Final = 300
+"""What an answer takes beside its key and what it says of itself."""
+_TUPLE_BYTES: Final = 120
+"""What a tuple of a key takes, with the numbers and moments in it. A piece is two: itself, and its version."""
 
 _lock = threading.Lock()
 _known: OrderedDict[Hashable, tuple[Any, int]] = OrderedDict()
@@ -38,7 +40,10 @@ def each(
                 _known.move_to_end(key)
     missing = [place for place, one in enumerate(known) if one is None]
     if missing:
-        made = [(answer, _KEY_BYTES + weigh(answer)) for answer in read(missing)]
+        made = [
+            (answer, _ENTRY_BYTES + _TUPLE_BYTES * _tuples(keys[place]) + weigh(answer))
+            for place, answer in zip(missing, read(missing), strict=True)
+        ]
         with _lock:
             for place, one in zip(missing, made, strict=True):
                 known[place] = one
@@ -55,6 +60,11 @@ def unknown(keys: Sequence[Hashable]) -> list[int]:
     """The places of the keys under which nothing is remembered."""
     with _lock:
         return [place for place, key in enumerate(keys) if key not in _known]
+
+
+def _tuples(key: Hashable) -> int:
+    """How many tuples a key is made of. Those that keys share count in each: what the answers take is that at most."""
+    return 1 + sum(map(_tuples, key)) if isinstance(key, tuple) else 0
 
 
 def _begin_anew() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+import tracemalloc
 from datetime import timedelta
 
 import pytest
@@ -14,6 +15,7 @@ from apps.monitoring.core.resolution import Resolution
 from apps.monitoring.query import remembered
 from apps.monitoring.query.series import Question, Range, per_minute, series
 from apps.monitoring.query.summary import summary
+from apps.monitoring.query.versions import Piece
 from apps.monitoring.rollup import floors
 from tests.integration.ingest.hot import interaction
 from tests.integration.rollup.stored import compact, roll_up, send
@@ -191,3 +193,22 @@ def test_it_does_not_grow_without_bound() -> None:
     assert remembered._size <= 64_000_000
     assert len(remembered._known) == 63
     assert ("a test", 199) in remembered._known
+
+
+def test_keys_of_many_pieces_count_as_what_they_take() -> None:
+    """As the charts of 30,000 tenants that have little have them."""
+    remembered._begin_anew()
+    tracemalloc.start()
+    try:
+        for number in range(30_000):
+            key = (f"tenant-{number}", 1, "interactions", tuple(made_anew(minute) for minute in range(FIRST, FIRST + 10)))
+            remembered.each([key], lambda _: [{FIRST: 1.0}], lambda _: 16)
+        taken, _ = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+        remembered._begin_anew()
+    assert 50_000_000 < taken < 64_000_000
+
+
+def made_anew(minute: int) -> Piece:
+    return Piece(Resolution.MINUTE, minute, (1, to_datetime(minute)))
