@@ -36,7 +36,8 @@ class Notification(models.Model):
 
     id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
     channel = models.ForeignKey(Channel, on_delete=models.CASCADE, related_name="notifications")
-    rule = models.ForeignKey(AlertRule, null=True, on_delete=models.SET_NULL, related_name="notifications")
+    # An index of its own: see below.
+    rule = models.ForeignKey(AlertRule, null=True, on_delete=models.SET_NULL, related_name="notifications", db_index=False)
     kind = models.CharField(max_length=12, choices=Kind.choices)
     minute = models.DateTimeField(help_text="The judged minute, in data time.")
     payload = models.JSONField()
@@ -44,17 +45,24 @@ class Notification(models.Model):
         models.BigIntegerField(), default=list, help_text="Every alert that it is about, also those unnamed."
     )
     about = models.ForeignKey(
-        Channel, null=True, on_delete=models.CASCADE, related_name="+", help_text="The failing channel that it is about."
+        Channel,
+        null=True,
+        on_delete=models.DO_NOTHING,
+        db_constraint=False,
+        related_name="+",
+        help_text="The failing channel that it is about. It may be deleted since.",
     )
     broken_rule = models.BigIntegerField(
         null=True, help_text="The number of the rule that cannot be evaluated, which it is about. It may be deleted since."
     )
-    fallback_of = models.OneToOneField(
+    fallback_of = models.ForeignKey(
         "self",
         null=True,
-        on_delete=models.CASCADE,
-        related_name="fallback",
-        help_text="What another channel could not deliver.",
+        on_delete=models.DO_NOTHING,
+        db_constraint=False,
+        db_index=False,
+        related_name="+",
+        help_text="What it tells again, at a fallback or after its beginning. It may be deleted since.",
     )
     receipt = models.JSONField(default=dict, help_text="What the receiver calls it, to change it later.")
     status = models.CharField(max_length=9, choices=Status.choices, default=Status.PENDING)
@@ -71,8 +79,8 @@ class Notification(models.Model):
         constraints = [
             models.UniqueConstraint(
                 fields=["rule", "channel", "minute", "kind"],
-                condition=~Q(kind__in=["test", "acknowledged"]),
-                name="monitoring_one_notification",
+                condition=Q(fallback_of=None) & ~Q(kind__in=["test", "acknowledged"]),
+                name="monitoring_notification_once",
             ),
             models.UniqueConstraint(
                 fields=["broken_rule", "channel", "minute", "kind"],
@@ -85,6 +93,7 @@ class Notification(models.Model):
                 fields=["channel", "next_attempt_at"], condition=Q(status="pending"), name="monitoring_notification_due"
             ),
             models.Index(fields=["-created_at"], name="monitoring_notification_new"),
+            models.Index(fields=["rule", "minute"], name="monitoring_notification_rule"),
         ]
 
     def __str__(self) -> str:

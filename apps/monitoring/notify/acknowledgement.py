@@ -8,11 +8,12 @@ from collections.abc import Collection, Sequence
 from dataclasses import replace
 from datetime import datetime
 
-from apps.monitoring.core.clock import isoformat, minute_of, to_datetime, to_minute
+from apps.monitoring.core.clock import isoformat, minute_of, to_datetime
 from apps.monitoring.models import Alert, Notification
 from apps.monitoring.notify import channels, outbox, pages
 from apps.monitoring.notify.announcements import announcements
-from apps.monitoring.notify.message import WORST, AlertFacts, Message, RuleFacts
+from apps.monitoring.notify.facts import facts_of
+from apps.monitoring.notify.message import WORST, Message
 
 
 def tell(alerts: Collection[Alert], who: str, now: datetime) -> list[uuid.UUID]:
@@ -46,7 +47,7 @@ def _row(opener: Notification, alerts: Sequence[Alert], who: str, now: datetime)
         kind=Notification.Kind.ACKNOWLEDGED.value,
         minute=isoformat(minute),
         count=len(alerts),
-        alerts=[_facts(said.rule, alert, who) for alert in alerts[:WORST]],
+        alerts=[facts_of(said.rule, alert, f"acknowledged by {who}") for alert in alerts[:WORST]],
         text=f"{who} looks after {said.rule.name} for {whom}.",
         links={
             **pages.about_all(said.rule, [(alert.tenant, alert.pk) for alert in alerts]),
@@ -63,8 +64,3 @@ def _row(opener: Notification, alerts: Sequence[Alert], who: str, now: datetime)
         alert_ids=[alert.pk for alert in alerts],
         next_attempt_at=now,
     )
-
-
-def _facts(rule: RuleFacts, alert: Alert, who: str) -> AlertFacts:
-    since, links = isoformat(to_minute(alert.since)), pages.about(rule, alert.tenant, alert.pk)
-    return AlertFacts(alert.tenant or None, alert.value, alert.samples, since, f"acknowledged by {who}", links)

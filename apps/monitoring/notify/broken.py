@@ -58,7 +58,7 @@ def _over() -> list[Notification]:
     goes_on = AlertRule.objects.filter(
         pk=OuterRef("broken_rule"), enabled=True, error_since__lt=OuterRef("minute") + timedelta(minutes=1)
     )
-    begun = Notification.objects.filter(kind=Notification.Kind.FIRING, broken_rule__isnull=False, fallback_of=None)
+    begun = Notification.objects.filter(kind=Notification.Kind.FIRING, broken_rule__isnull=False)
     return list(begun.filter(~Exists(ended), ~Exists(goes_on)).order_by("created_at"))
 
 

@@ -1,29 +1,34 @@
 """What a channel cannot deliver in time is told to another one as well, once, with a note that says why.
 
-The notification itself stays where it is and is tried on. One whose beginning went to the fallback ends there too, so
-that nothing stays open at a receiver that was only told because of a failure.
+The notification itself stays where it is and is tried on. Whose beginning went to the fallback is told of the end as
+everybody else (`outbox`), so that nothing stays open at a receiver that was only told because of a failure; here is what
+that cannot see: an end that was written before its beginning was copied.
 """
 
 from __future__ import annotations
 
-import uuid
-from dataclasses import replace
+from collections import defaultdict
+from collections.abc import Collection
 from datetime import datetime, timedelta
 from typing import Final
 
-from django.db.models import Exists, ExpressionWrapper, F, OuterRef, fields
-from django.utils import timezone
+from django.contrib.postgres.expressions import ArraySubquery
+from django.contrib.postgres.fields import ArrayField
+from django.db import transaction
+from django.db.models import BigIntegerField, BooleanField, Exists, ExpressionWrapper, F, Func, OuterRef, Q, QuerySet, fields
 
 from apps.monitoring.ingest import recorder
 from apps.monitoring.models import Channel, Notification
-from apps.monitoring.notify import link, outbox
+from apps.monitoring.notify import outbox
+from apps.monitoring.notify.announcements import announcements
+from apps.monitoring.notify.copies import copies_of_ends, copy_of, ends_of
 from apps.monitoring.notify.isolation import isolated
-from apps.monitoring.notify.message import Message
-from apps.monitoring.notify.thread import openers_of
+from apps.monitoring.rollup import locks
 
 _AT_ONCE: Final = 500
 """Notifications that one sweep hands over: the next one is a minute away."""
 _KINDS: Final = (Notification.Kind.FIRING, Notification.Kind.REMINDER, Notification.Kind.RESOLVED)
+_LATE_BEGINNING: Final = "could not deliver its beginning in time"
 
 
 def sweep(now: datetime) -> int:
@@ -31,27 +36,19 @@ def sweep(now: datetime) -> int:
     allowed = ExpressionWrapper(
         F("channel__fallback_after_minutes") * timedelta(minutes=1), output_field=fields.DurationField()
     )
-    itself = Notification.objects.filter(
-        channel=OuterRef("channel__fallback"), rule=OuterRef("rule"), minute=OuterRef("minute"), kind=OuterRef("kind")
+    waiting = Notification.objects.filter(
+        status=Notification.Status.PENDING,
+        kind__in=_KINDS,
+        about=None,
+        fallback_of=None,
+        channel__enabled=True,
+        channel__fallback__enabled=True,
     )
-    late = (
-        Notification.objects.filter(
-            ~Exists(itself),
-            status=Notification.Status.PENDING,
-            kind__in=_KINDS,
-            about=None,
-            fallback_of=None,
-            fallback=None,
-            channel__enabled=True,
-            channel__fallback__enabled=True,
-        )
-        .annotate(allowed=allowed)
-        .filter(created_at__lte=now - F("allowed"))
-        .order_by("created_at")[:_AT_ONCE]
-    )
+    late = waiting.annotate(allowed=allowed).filter(created_at__lte=now - F("allowed")).order_by("created_at")
+    news = late.filter(_is_news(OuterRef("channel__fallback")))[:_AT_ONCE]
     told = 0
     with isolated() as step:
-        for row in late:
+        for row in news:
             with step():
                 told += tell(row, f"has not delivered it since {row.created_at:%H:%M} UTC")
     return told
@@ -62,43 +59,60 @@ def tell(row: Notification, why: str) -> bool:
     if row.kind not in _KINDS or row.fallback_of_id is not None or row.about_id is not None:
         return False
     channel = Channel.without_secrets.filter(pk=row.channel_id, fallback__enabled=True).first()
-    if channel is None or channel.fallback_id is None or _knows(channel.fallback_id, row):
+    if channel is None or channel.fallback_id is None:
         return False
-    identity = uuid.uuid4()
-    said = Message.from_payload(row.payload)
-    note = f"{said.text} Sent here because {channel.name} {why}."
-    own = {"acknowledge": link.to_acknowledge(identity)} if "acknowledge" in said.links else {}
-    links = {**said.links, **own}  # who was told here answers for here
-    copy = Notification(
-        id=identity,
-        channel_id=channel.fallback_id,
-        rule_id=row.rule_id,
-        kind=row.kind,
-        minute=row.minute,
-        payload=replace(said, id=str(identity), text=note, links=links).payload(),
-        alert_ids=row.alert_ids,
-        broken_rule=row.broken_rule,
-        fallback_of=row,
-        next_attempt_at=timezone.now(),
-    )
-    Notification.objects.bulk_create([copy], ignore_conflicts=True)  # two sweeps at once write one copy
-    outbox.ask(copy.channel_id)
-    recorder.note("notifications_to_fallback")
-    return True
+    return _tell(row, channel.fallback_id, channel.name, why, row.alert_ids)
 
 
 def end_there_too(row: Notification) -> bool:
-    """After an end was delivered: tell it where the beginning went as a copy."""
-    if row.kind != Notification.Kind.RESOLVED:
+    """After an end was delivered: tell it wherever the beginning went as a copy while the end was being written."""
+    if row.kind != Notification.Kind.RESOLVED or row.fallback_of_id is not None:
         return False
-    if not Notification.objects.filter(fallback_of__in=openers_of(row)).exists():
-        return False
-    return tell(row, "could not deliver its beginning in time")
+    copied = announcements(row.rule_id, row.alert_ids).filter(fallback_of__isnull=False).exclude(channel=row.channel_id)
+    owed: dict[int, set[int]] = defaultdict(set)
+    for channel_id, alerts in copied.values_list("channel", "alert_ids"):
+        owed[channel_id].update(alerts)
+    return sum(_tell(row, channel_id, row.channel.name, _LATE_BEGINNING, alerts) for channel_id, alerts in owed.items()) > 0
 
 
-def _knows(channel_id: int, row: Notification) -> bool:
-    """The fallback is one of the rule's channels itself, or has its copy."""
-    told = Notification.objects.filter(channel=channel_id)
-    about = {"broken_rule": row.broken_rule} if row.rule_id is None else {"rule": row.rule_id}
-    itself = None not in about.values() and told.filter(**about, minute=row.minute, kind=row.kind).exists()
-    return itself or told.filter(fallback_of=row).exists()
+def _tell(row: Notification, channel_id: int, name: str, why: str, alerts: Collection[int]) -> bool:
+    """Write a copy of what is news to a channel, about these alerts at most; and of their ends, where those are written."""
+    with transaction.atomic():
+        locks.telling()
+        same = Notification.objects.filter(_is_news(channel_id), pk=row.pk)
+        unknown = same.values_list(_news(channel_id), flat=True).first()
+        news = set(unknown or ()).intersection(alerts)
+        if unknown is None or (row.alert_ids and not news):
+            return False
+        copies = [copy_of(row, channel_id, news, f"Sent here because {name} {why}.")]
+        if row.kind != Notification.Kind.RESOLVED:
+            copies += copies_of_ends(ends_of(row), channel_id, news, f"Sent here because {name} {_LATE_BEGINNING}.")
+        Notification.objects.bulk_create(copies, ignore_conflicts=True)  # a broken rule is told by its own sweep, too
+    outbox.ask(channel_id)
+    for _ in copies:
+        recorder.note("notifications_to_fallback")
+    return True
+
+
+def _is_news(channel: int | OuterRef) -> Q:
+    """Whether a notification says something new to a channel. What is about no alert a channel knows by its rule."""
+    of_some = Func(_news(channel), template="cardinality(%(expressions)s) > 0", output_field=BooleanField())
+    matter = Q(rule=OuterRef("rule")) | Q(broken_rule=OuterRef("broken_rule")) | Q(fallback_of=OuterRef("pk"))
+    return (Q(alert_ids=[]) & ~Exists(_alike(channel).filter(matter))) | Q(of_some)
+
+
+def _news(channel: int | OuterRef) -> Func:
+    """The alerts of which a notification says something new to a channel: what it was not told in the same minute."""
+    return Func(
+        F("alert_ids"),
+        ArraySubquery(_alike(channel).values_list(Func(F("alert_ids"), function="unnest"), flat=True)),
+        template="ARRAY(SELECT unnest(%(expressions)s))",
+        arg_joiner=") EXCEPT SELECT unnest(",
+        output_field=ArrayField(BigIntegerField()),
+    )
+
+
+def _alike(channel: int | OuterRef) -> QuerySet[Notification]:
+    """What a channel was told of the same kind and minute; of the same rule, unless that was deleted meanwhile."""
+    told = Notification.objects.filter(channel=channel, kind=OuterRef("kind"), minute=OuterRef("minute"))
+    return told.filter(Q(rule=OuterRef("rule")) | Q(rule=None)).order_by()

@@ -10,6 +10,7 @@ from collections.abc import Collection, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Final
 
 from celery import Celery
@@ -23,7 +24,7 @@ from apps.monitoring.core.lifecycle import Notice
 from apps.monitoring.core.rules import Operator
 from apps.monitoring.ingest import recorder
 from apps.monitoring.models import AlertRule, Channel, Notification
-from apps.monitoring.notify import circuit, link, pages
+from apps.monitoring.notify import circuit, ends, link, pages
 from apps.monitoring.notify.announcements import announcements
 from apps.monitoring.notify.message import WORST, AlertFacts, Message, RuleFacts
 from apps.monitoring.notify.text import Subject, render
@@ -98,7 +99,7 @@ def send_test(channel: Channel) -> Notification:
 
 
 def resend(chosen: QuerySet[Notification]) -> int:
-    """Try notifications again from the beginning, each under its own id; returns how many.
+    """Try notifications again from the beginning, each under its own id, and what ended since to its end; returns how many.
 
     What is delivered, or under way at this moment, is left alone.
     """
@@ -106,14 +107,31 @@ def resend(chosen: QuerySet[Notification]) -> int:
     free = Q(leased_until=None) | Q(leased_until__lt=now)
     # Asked again in the UPDATE: what is delivered, or taken, between the two statements is left alone as well.
     waiting = free & ~Q(status=Notification.Status.DELIVERED)
-    rows = list(Notification.objects.filter(waiting, pk__in=chosen.order_by().values("pk")).values_list("pk", "channel"))
-    sent = Notification.objects.filter(waiting, pk__in=[pk for pk, _ in rows]).update(
-        status=Notification.Status.PENDING, next_attempt_at=now, attempts=0, first_attempt_at=None, leased_until=None
-    )
+    with transaction.atomic():
+        rows = list(Notification.objects.filter(waiting, pk__in=chosen.order_by().values("pk")).values_list("pk", "channel"))
+        sent = _begin_again(Notification.objects.filter(waiting, pk__in=[pk for pk, _ in rows]), now)
+        sent += _end_again([pk for pk, _ in rows], now)
     for channel_id in {channel for _, channel in rows}:
         circuit.close(channel_id, now)
         ask(channel_id)
     return sent
+
+
+def _begin_again(rows: QuerySet[Notification], now: datetime) -> int:
+    return rows.update(
+        status=Notification.Status.PENDING, next_attempt_at=now, attempts=0, first_attempt_at=None, leased_until=None
+    )
+
+
+def _end_again(sent: Collection[uuid.UUID], now: datetime) -> int:
+    """Let the ends of what is sent again follow it; returns how many."""
+    kinds = (Notification.Kind.FIRING, Notification.Kind.REMINDER)
+    pending = Notification.objects.filter(pk__in=sent, kind__in=kinds, status=Notification.Status.PENDING)
+    began = list(pending.defer("payload"))
+    copies = ends.copies(began)
+    Notification.objects.bulk_create(copies)
+    kept = Notification.objects.filter(pk__in=ends.kept(began)).exclude(status=Notification.Status.PENDING)
+    return len(copies) + _begin_again(kept, now)
 
 
 def ask(channel_id: int, after: float = 0.0) -> None:
@@ -181,14 +199,14 @@ def _to_all(channels: Iterable[int], instances: Sequence[Instance]) -> dict[int,
 
 
 def _to_where_it_began(rule: AlertRule, instances: Sequence[Instance], channels: Sequence[int]) -> dict[int, list[Instance]]:
-    """For each channel the alerts that it was told of; a channel that is switched off learns it when it is back.
+    """For each channel the alerts that it was told of, as a fallback too; one that is switched off learns it when it is back.
 
     Of an alert whose notifications are gone the channels of today are told.
     """
     by_alert = {instance.alert: instance for instance in instances if instance.alert is not None}
     told: dict[int, dict[int, Instance]] = defaultdict(dict)
     began = to_datetime(min((instance.since for instance in by_alert.values()), default=0))
-    rows = announcements(rule.pk, by_alert, began).filter(fallback_of=None)
+    rows = announcements(rule.pk, by_alert, began)
     for channel_id, named in rows.values_list("channel", "alert_ids"):
         told[channel_id] |= {alert: by_alert[alert] for alert in named if alert in by_alert}
     known = {alert for own in told.values() for alert in own}

@@ -14,6 +14,7 @@ _EVALUATION: Final = 0x61676D03
 _COMPACTION: Final = 0x61676D04
 _RETENTION: Final = 0x61676D05
 _JUDGING: Final = 0x61676D06
+_TELLING: Final = 0x61676D07
 
 
 @contextmanager
@@ -45,6 +46,12 @@ def judging() -> None:
     """
     with connection.cursor() as cursor:
         cursor.execute("SELECT pg_advisory_xact_lock(%s, 0)", [_JUDGING])
+
+
+def telling() -> None:
+    """Tell what was not told: of two at once the second finds what the first has written. Held until the transaction ends."""
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT pg_advisory_xact_lock(%s, 0)", [_TELLING])
 
 
 def compaction(number: int) -> AbstractContextManager[bool]:

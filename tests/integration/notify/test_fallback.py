@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 
 import pytest
 
 from apps.monitoring.core.lifecycle import Notice
-from apps.monitoring.models import Alert, AlertRule, Channel, Notification
-from apps.monitoring.notify import failing, fallback
+from apps.monitoring.models import AlertRule, Channel, Notification
+from apps.monitoring.notify import broken, failing, fallback, outbox
 from apps.monitoring.notify.delivery import deliver_channel
 from apps.monitoring.notify.sweep import sweep
 from tests.integration.notify.conftest import Clock, MakeChannel, Told
 from tests.integration.notify.processes import at_once
-from tests.integration.notify.rows import MINUTE, alert, log_channel, rule
+from tests.integration.notify.rows import MINUTE, alert, instance, log_channel, rule
 from tests.sinks import faults
 from tests.sinks.receiver import Receiver
 
@@ -61,14 +61,51 @@ class TestTheFallback:
         assert copy.payload["text"].endswith("Sent here because hook gave it up: the receiver answered 404.")
 
     def test_not_when_it_is_told_anyway(self, hook: Channel, stand_in: Channel, told: Told, clock: Clock) -> None:
-        from apps.monitoring.notify import outbox
-        from tests.integration.notify.rows import instance
-
         known = rule()
         known.channels.set([hook, stand_in])
         outbox.enqueue(known, Notice.FIRING, MINUTE, [instance()])
         clock.passes(minutes=6)
         assert fallback.sweep(clock()) == 0
+
+    def test_not_when_it_was_told_by_a_rule_that_is_deleted(self, hook: Channel, stand_in: Channel, clock: Clock) -> None:
+        known, begun = rule(), alert(rule(name="another"))
+        known.channels.set([hook, stand_in])
+        for minute, notice in enumerate((Notice.FIRING, Notice.REMINDER, Notice.RESOLVED), MINUTE):
+            outbox.enqueue(known, notice, minute, [instance(alert=begun.pk)])
+        known.delete()
+        clock.passes(minutes=6)
+        assert fallback.sweep(clock()) == 0
+        deliver_channel(hook.pk, clock)
+        assert copies() == []
+
+    def test_not_by_two_channels_whose_fallback_it_is(
+        self, hook: Channel, stand_in: Channel, webhook: MakeChannel, receiver: Receiver, clock: Clock
+    ) -> None:
+        known, begun = rule(), alert(rule(name="another"))
+        known.channels.set([hook, webhook(receiver, "other", fallback=stand_in)])
+        outbox.enqueue(known, Notice.FIRING, MINUTE, [instance(alert=begun.pk)])
+        clock.passes(minutes=6)
+        assert fallback.sweep(clock()) == 1
+        outbox.enqueue(known, Notice.RESOLVED, MINUTE + 1, [instance(alert=begun.pk)])
+        known.delete()
+        clock.passes(minutes=6)
+        assert fallback.sweep(clock()) == 0
+
+    @pytest.mark.parametrize("what", ["broken rules", "alerts"])
+    def test_what_is_told_anyway_stands_before_nothing(
+        self, what: str, hook: Channel, stand_in: Channel, told: Told, clock: Clock, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(fallback, "_AT_ONCE", 3)
+        for number in range(3):
+            one = rule(name=f"r{number}", error="KeyError: 'x'" * (what == "broken rules"), error_since=clock())
+            one.channels.set([hook, stand_in])
+            if what == "alerts":
+                outbox.enqueue(one, Notice.FIRING, MINUTE, [instance(alert=number)])
+        broken.sweep(clock())
+        row = told(hook, "another")
+        clock.passes(minutes=6)
+        assert fallback.sweep(clock()) == 1
+        assert [copy.fallback_of for copy in copies()] == [row]
 
     def test_not_when_one_of_the_two_is_switched_off(self, hook: Channel, stand_in: Channel, told: Told, clock: Clock) -> None:
         told(hook)
@@ -103,17 +140,6 @@ class TestTheFallback:
         deliver_channel(hook.pk, clock)
         deliver_channel(other.pk, clock)
         assert set(Notification.objects.values_list("channel__name", "status")) == {("hook", "dead"), ("other", "dead")}
-
-    def test_what_began_there_ends_there(self, hook: Channel, receiver: Receiver, told: Told, clock: Clock) -> None:
-        fired = alert(rule())
-        told(hook, alerts=[fired])
-        clock.passes(minutes=6)
-        fallback.sweep(clock())
-        deliver_channel(hook.pk, clock)
-        Alert.objects.update(resolved_at=datetime.now(UTC))
-        told(hook, notice=Notice.RESOLVED, alerts=[fired], minute=MINUTE + 1)
-        deliver_channel(hook.pk, clock)
-        assert [copy.kind for copy in copies()] == ["firing", "resolved"]
 
     def test_what_was_delivered_in_time_ends_in_its_place_alone(self, hook: Channel, told: Told, clock: Clock) -> None:
         fired = alert(rule())
@@ -160,6 +186,40 @@ class TestAChannelThatFails:
         for _ in range(3):
             failing.sweep(clock())
         assert [kind for kind, _ in self.said()] == ["firing"] * 3 + ["resolved"] * 3
+
+    def test_one_that_is_off_when_it_works_again_is_told_when_it_is_back(
+        self, hook: Channel, others: list[Channel], clock: Clock
+    ) -> None:
+        self.fails(clock)
+        failing.sweep(clock())
+        Channel.objects.filter(name="a").update(enabled=False)
+        self.works()
+        failing.sweep(clock())
+        assert ("resolved", "a") in self.said()
+
+    def test_and_told_that_it_is_over_when_it_is_deleted(self, hook: Channel, others: list[Channel], clock: Clock) -> None:
+        self.fails(clock)
+        failing.sweep(clock())
+        hook.delete()
+        for _ in range(3):
+            failing.sweep(clock())
+        ends = Notification.objects.filter(kind="resolved").order_by("channel__name")
+        assert [end.channel.name for end in ends] == ["a", "b", "stand-in"]
+        assert {end.payload["text"] for end in ends} == {"The channel hook was deleted."}
+
+    def test_but_not_again_when_it_is_deleted_after_its_end_was_told(
+        self, hook: Channel, others: list[Channel], clock: Clock
+    ) -> None:
+        for _ in range(2):
+            self.fails(clock)
+            failing.sweep(clock())
+            self.works()
+            failing.sweep(clock())
+            clock.passes(minutes=70)
+        before = Notification.objects.count()
+        hook.delete()
+        assert failing.sweep(clock()) == 0
+        assert Notification.objects.count() == before
 
     def test_the_end_does_not_overtake_the_beginning(
         self, hook: Channel, webhook: MakeChannel, receiver: Receiver, clock: Clock
@@ -211,7 +271,8 @@ class TestAChannelThatFails:
         sweep(clock())
         assert len(self.said()) == 3
 
-    def test_an_incident_about_it_is_closed(self, hook: Channel, receiver: Receiver, clock: Clock) -> None:
+    @pytest.mark.parametrize("how", ["works again", "was deleted"])
+    def test_an_incident_about_it_is_closed(self, how: str, hook: Channel, receiver: Receiver, clock: Clock) -> None:
         duty = Channel.objects.create(
             name="duty",
             kind="pagerduty",
@@ -221,7 +282,10 @@ class TestAChannelThatFails:
         )
         self.fails(clock)
         failing.sweep(clock())
-        self.works()
+        if how == "was deleted":
+            hook.delete()
+        else:
+            self.works()
         failing.sweep(clock())
         clock.passes(seconds=1)
         deliver_channel(duty.pk, clock)
@@ -247,3 +311,6 @@ def test_sweeps_at_the_same_time_tell_once(hook: Channel, told: Told, clock: Clo
     at_once(*[lambda: sweep(clock())] * 6)
     assert len(copies()) == 1
     assert Notification.objects.filter(about=hook).count() == 2  # one for each of the others
+    hook.delete()
+    at_once(*[lambda: sweep(clock())] * 6)
+    assert Notification.objects.filter(about__isnull=False, kind="resolved").count() == 2
