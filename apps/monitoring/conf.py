@@ -84,9 +84,24 @@ def conf() -> Conf:
     return Conf(redis_url=cast("str", url), **values)
 
 
+_complained_of: set[str] = set()
+
+
+def is_first_complaint(of: str) -> bool:
+    """Whether this process has not said yet that these settings are wrong.
+
+    Once is enough, and whoever hears of it may record, which reads the same settings.
+    """
+    if of in _complained_of:
+        return False
+    _complained_of.add(of)
+    return True
+
+
 def _forget(*, setting: str, **_: object) -> None:
     if setting.startswith("MONITORING_") or setting == "REDIS_URL":
         conf.cache_clear()
+        _complained_of.clear()
 
 
 setting_changed.connect(_forget)

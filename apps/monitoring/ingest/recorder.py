@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from typing import Final
 
 from apps.monitoring import endings, logs
-from apps.monitoring.conf import Conf, conf
+from apps.monitoring.conf import Conf, conf, is_first_complaint
 from apps.monitoring.core.event import TEXTS, TYPE, Event, Failure
 from apps.monitoring.ingest.buffer import Buffer
 from apps.monitoring.ingest.flusher import Flusher
@@ -54,7 +54,7 @@ class Recorder:
         self._flushing = threading.Lock()
         self._inside = threading.local()
         self._wake = threading.Event()
-        self._started = threading.Lock()
+        self._starting = threading.Lock()
         self._thread: threading.Thread | None = None
 
     def put(self, event: Event) -> None:
@@ -62,12 +62,9 @@ class Recorder:
         waiting = len(self._queue)
         self._waiting_bytes = reckoned = self._waiting_bytes + self._lighten(event)
         if (waiting >= self._queue_size or reckoned > self._queue_bytes) and not self._is_inside():
-            # The merging thread does not keep up: the caller pays for its own event, and nothing is lost.
-            self.flusher.counters["merged_by_caller"] += 1
-            self.buffer.merge([event])
-            logs.emit_many([event])
-            return
-        self._queue.append(event)
+            self._merge_own(event)
+        else:
+            self._queue.append(event)
         if self._direct:
             self._flush_once(_EXIT_SECONDS)
             if self._queue:  # put while that was under way
@@ -75,7 +72,22 @@ class Recorder:
         elif self._thread is None:
             self._start()
         elif waiting == self._queue_size // 2:  # earlier it would only stand in the way of the callers
-            self._wake.set()
+            self._call()
+
+    def _call(self) -> None:
+        if not self._is_inside():  # an Event has a lock, too
+            with self._marked():
+                self._wake.set()
+
+    def _merge_own(self, event: Event) -> None:
+        """The merging thread does not keep up: the caller pays for its own event, and nothing is lost.
+
+        What is recorded on this thread meanwhile goes into the queue, full or not: the buffer's lock is this thread's own.
+        """
+        with self._marked():
+            self.flusher.counters["merged_by_caller"] += 1
+            self.buffer.merge([event])
+            logs.emit_many([event])
 
     def _lighten(self, event: Event) -> int:
         """Cut what the log would cut, and let go of what an exception holds; the bytes of the event's texts."""
@@ -119,22 +131,25 @@ class Recorder:
         self._direct = True
 
     def _start(self) -> None:
-        with self._started:
-            if self._thread is not None:
-                return
-            thread = threading.Thread(target=self._run, name="agent-monitor", daemon=True)
-            try:
+        # Nobody waits: whoever is at it may be this thread, which was interrupted and records something else.
+        if not self._starting.acquire(blocking=False):
+            return
+        try:
+            if self._thread is None:
+                thread = threading.Thread(target=self._run, name="agent-monitor", daemon=True)
                 thread.start()
-            except RuntimeError:  # no thread is to be had: the next event tries again
-                self.flusher.counters["thread_errors"] += 1
-            else:
                 self._thread = thread
+        except RuntimeError:  # no thread is to be had: the next event tries again
+            self.flusher.counters["thread_errors"] += 1
+        finally:
+            self._starting.release()
 
     def _run(self) -> None:
         next_flush = time.monotonic() + self._interval
         while _recorder is self:
-            self._wake.wait(max(0.0, min(_MERGE_SECONDS, next_flush - time.monotonic())))
-            self._wake.clear()
+            with self._marked():
+                self._wake.wait(max(0.0, min(_MERGE_SECONDS, next_flush - time.monotonic())))
+                self._wake.clear()
             try:
                 self._drain(_EXIT_SECONDS)
                 if self._direct or time.monotonic() >= next_flush:
@@ -180,15 +195,25 @@ class Recorder:
         Never while it has one already: then an object that is being merged records something itself, or a signal came,
         and waiting would be for ever.
         """
-        if self._is_inside() or not lock.acquire(timeout=seconds):
+        if self._is_inside():
             yield False
             return
+        with self._marked():
+            mine = lock.acquire(timeout=seconds)
+            try:
+                yield mine
+            finally:
+                if mine:
+                    lock.release()
+
+    @contextmanager
+    def _marked(self) -> Iterator[None]:
+        """While this thread has a lock, what it records besides is only put into the queue: it would wait for itself."""
         self._inside.it = True
         try:
-            yield True
+            yield
         finally:
             self._inside.it = False
-            lock.release()
 
     def _is_inside(self) -> bool:
         return getattr(self._inside, "it", False)
@@ -200,24 +225,34 @@ def _price_book(settings: Conf) -> PriceBook | None:
     try:
         return PriceBook(settings.prices or {})
     except (ValueError, TypeError, AttributeError, ArithmeticError):
-        _log.exception("MONITORING_PRICES is left out, prices are those of genai-prices")
+        if is_first_complaint("MONITORING_PRICES"):
+            _log.exception("MONITORING_PRICES is left out, prices are those of genai-prices")
         return PriceBook({})
 
 
-_lock = threading.Lock()
+_lock = threading.RLock()
 _recorder: Recorder | None = None
 
 
 def recorder() -> Recorder:
     """The recorder of this process."""
-    global _recorder  # noqa: PLW0603 - one recorder a process, begun anew after a fork
     found = _recorder
-    if found is None:
-        with _lock:
-            found = _recorder
-            if found is None:
-                found = _recorder = Recorder()
-                endings.watch(end, close)
+    return _made() if found is None else found
+
+
+def _made() -> Recorder:
+    """The first one that is ready is the recorder of this process.
+
+    It is made without a lock: to make it may log, and whoever hears of that may record, which makes another one.
+    """
+    global _recorder  # noqa: PLW0603 - one recorder a process, begun anew after a fork
+    made = Recorder()
+    with _lock:
+        if _recorder is None:
+            _recorder = made
+        found = _recorder
+    if found is made:
+        endings.watch(end, close)
     return found
 
 
@@ -257,7 +292,7 @@ def end() -> None:
 def _begin_anew() -> None:
     """In a forked child: what the parent has not flushed is the parent's to flush, and its threads are not here."""
     global _recorder, _lock
-    _recorder, _lock = None, threading.Lock()
+    _recorder, _lock = None, threading.RLock()
 
 
 os.register_at_fork(after_in_child=_begin_anew)

@@ -11,7 +11,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from apps.monitoring.conf import conf
+from apps.monitoring.conf import conf, is_first_complaint
 from apps.monitoring.core.event import TYPE, Event
 from apps.monitoring.logs.events import MESSAGES
 from apps.monitoring.logs.formats import FORMATS
@@ -89,7 +89,8 @@ def configure_from_settings() -> None:
             queue_bytes=settings.log_queue_bytes,
         )
     except (ValueError, TypeError):
-        _log.exception("the log's settings cannot work; until they are mended no text is logged")
+        if is_first_complaint("the log"):
+            _log.exception("the log's settings cannot work; until they are mended no text is logged")
         configure(path=settings.log_path, content_mode="none")
 
 
