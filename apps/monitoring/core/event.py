@@ -5,7 +5,8 @@ It is made on the caller's thread, where a list costs a quarter of a mapping and
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
+from itertools import chain, islice
 from types import MappingProxyType
 from typing import Any, Final, NamedTuple
 
@@ -69,18 +70,34 @@ class Failure(NamedTuple):
 _WITHOUT_END: Final = frozenset(
     {"customer_message", "agent_response", "query", "reason", "handoff_reason", "error", "exception"}
 )
-TEXTS: Final[Mapping[str, tuple[int, ...]]] = MappingProxyType(
+_SHORT: Final = frozenset(
     {
-        kind: tuple(HEAD + number for number, field in enumerate(fields) if field in _WITHOUT_END)
-        for kind, fields in FIELDS.items()
+        "conversation_id", "model_used", "model", "provider", "intent", "operation", "name",
+        "errors", "components", "triggers", "similarity_scores", "context", "labels",
     }
-)
+)  # fmt: skip
+_DEPTH: Final = 2
+"""Lists and mappings in each other that are looked at, as the errors of an interaction are."""
+_ITEMS: Final = 50
+"""Of one that stands in another one."""
+_NO_TEXT_BYTES: Final = 32
+
+
+def _places(names: frozenset[str]) -> Mapping[str, tuple[int, ...]]:
+    return MappingProxyType(
+        {kind: tuple(HEAD + at for at, field in enumerate(fields) if field in names) for kind, fields in FIELDS.items()}
+    )
+
+
+TEXTS: Final = _places(_WITHOUT_END)
 """Where the fields lie that may be long."""
+_OTHERS: Final = _places(_SHORT)
+"""Where names, lists and mappings lie: short as a rule, but nobody sees to it."""
 
 
 def size(event: Event) -> int:
-    """The bytes of the texts of an event."""
-    total = 0
+    """The bytes of the texts of an event, of its names, lists and mappings."""
+    total = size_of_others(event)
     for place in TEXTS[event[TYPE]]:
         text = event[place]
         if type(text) is str:
@@ -88,6 +105,30 @@ def size(event: Event) -> int:
         elif type(text) is Failure:
             total += text.message.__sizeof__()
     return total
+
+
+def size_of_others(event: Event) -> int:
+    """The bytes of names, lists and mappings, as far as one can reckon: nothing of a foreign type is looked at."""
+    total = 0
+    for place in _OTHERS[event[TYPE]]:
+        value = event[place]
+        if type(value) is str:
+            total += value.__sizeof__()
+        elif value is not None:
+            total += _size_of(value)
+    return total
+
+
+def _size_of(value: object, depth: int = 0) -> int:
+    if type(value) is str:
+        return value.__sizeof__()
+    inner: Iterable[object] = ()
+    if depth < _DEPTH:
+        if type(value) is dict:
+            inner = chain.from_iterable(value.copy().items())  # the caller may be changing it
+        elif type(value) is list or type(value) is tuple:
+            inner = value
+    return _NO_TEXT_BYTES + sum(_size_of(one, depth + 1) for one in islice(inner, _ITEMS if depth else None))
 
 
 def position(event_type: str, field: str) -> int:

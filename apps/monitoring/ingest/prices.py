@@ -22,6 +22,8 @@ from apps.monitoring.core.pricing import Prices, Rate
 _log = logging.getLogger(__name__)
 
 _MAX_REMEMBERED: Final = 4_096
+_LONGEST: Final = 512
+"""Names of models and providers that are looked up. Some are addresses, of 100 characters; a long text holds the thread up."""
 _REMEMBER_SECONDS: Final = 900.0
 """Some prices hold for hours of the day."""
 _NANO_DOLLARS: Final = 10**9
@@ -52,7 +54,9 @@ class PriceBook:
         own = self._own.get(model)
         if own is not None:
             return own
-        key = (provider if type(provider) is str else None, model)
+        if len(model) > _LONGEST:
+            return None
+        key = (provider if type(provider) is str and len(provider) <= _LONGEST else None, model)
         now = time.monotonic()
         known = self._known.get(key)
         if known is None or known[0] < now:

@@ -9,7 +9,7 @@ from typing import Any, Final
 from apps.monitoring import catalogue
 from apps.monitoring.catalogue import METRICS, Kind, Metric
 from apps.monitoring.core import distinct, series, values
-from apps.monitoring.core.values import MAX_STORED, RefusedError, is_lazy
+from apps.monitoring.core.values import MAX_LABEL, MAX_STORED, RefusedError, is_lazy
 from apps.monitoring.ingest.labels import LabelCaps, overflowed
 from apps.monitoring.ingest.prices import PriceBook
 from apps.monitoring.ingest.slot import Slot
@@ -137,7 +137,7 @@ class Tally:
     def _hash(self, value: object) -> int:
         name = values.text(value, _MAX_MEMBER)
         hashed = distinct.hash_of(f"{self._tenant}\x00{name}")
-        if type(value) is str:
+        if type(value) is str and len(value) <= MAX_LABEL:
             if len(self._members) >= _MAX_CACHED:
                 self._members.clear()
             self._members[value] = hashed
@@ -207,12 +207,12 @@ class Tally:
         overflows = self.overflows
         spelled = self._admitted(metric, tuple(self._label(metric, value) for value in labels))
         known = self._spelled.setdefault(metric.code, {})
-        # Only plain texts are remembered: True is found under 1, and a foreign object's hash may be anything.
+        # Only plain, short texts are remembered: True is found under 1, and a foreign object's hash may be anything.
         # What counts under `other` is not, because each time is told.
         if (
             overflows == self.overflows
             and len(known) < _MAX_CACHED
-            and all(value is None or type(value) is str for value in labels)
+            and all(value is None or (type(value) is str and len(value) <= MAX_LABEL) for value in labels)
         ):
             known[key] = spelled
         return spelled
@@ -231,7 +231,7 @@ class Tally:
         if value is None:
             return catalogue.UNSPECIFIED
         try:
-            told = values.text(value, values.MAX_LABEL + 1)  # once: a foreign object may do anything when it is looked at
+            told = values.text(value, MAX_LABEL + 1)  # once: a foreign object may do anything when it is looked at
             if not values.is_category(told):
                 self._overflow(metric)
             return self.label(told)

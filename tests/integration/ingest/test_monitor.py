@@ -5,6 +5,7 @@ from __future__ import annotations
 import gc
 import random
 import threading
+import tracemalloc
 import weakref
 from collections import Counter
 from collections.abc import Callable, Iterator
@@ -145,6 +146,28 @@ def test_long_texts_fill_the_queue_and_the_caller_merges_its_own(store: HotStore
     assert recorder.flush_now(20)
     assert merged > 100
     assert fields(everything(store), "acme")["i:n"] == 500
+
+
+def test_long_names_fill_the_queue_too(store: HotStore, settings: Any) -> None:
+    settings.MONITORING_QUEUE_BYTES = 10_000_000
+    settings.MONITORING_LOG_PATH = ""
+    recorder._begin_anew()
+    monitor = get_agent_monitor("acme")
+    with recorder.recorder()._draining:
+        tracemalloc.start()
+        try:
+            for number in range(2_000):
+                long = f"{number}-" + "x" * 25_000
+                monitor.log_and_record_interaction(
+                    conversation_id=long, agent_response="yes", intent=long + "y", timestamp=1767571200
+                )
+            kept, _ = tracemalloc.get_traced_memory()
+        finally:
+            tracemalloc.stop()
+    assert kept < 20_000_000
+    assert recorder.flush_now(20)
+    found = fields(everything(store), "acme")
+    assert (found["i:n"], found["in\x1fother:n"]) == (2_000, 2_000)
 
 
 class Nameless(type):

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import tracemalloc
+
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -76,3 +78,23 @@ def test_a_buffer_that_was_taken_is_empty() -> None:
 def test_one_event_that_nobody_knows_does_not_take_the_next_with_it() -> None:
     (found,) = fields(merged([["no_such_type", "acme", NOW, None, None], event("error")])).values()
     assert found == {"r\x1funreadable:n": 1, "e\x1fcrm:n": 1}
+
+
+def test_what_is_remembered_of_long_names_is_next_to_nothing() -> None:
+    buffer = Buffer(100)
+    tracemalloc.start()
+    try:
+        for number in range(500):
+            long = f"{number}\x00" + "x" * 20_000
+            buffer.merge([event("agent_interaction", conversation_id=long, model_used=f"m{number % 50}{chr(0) * 20_000}")])
+            buffer.take()
+        kept, _ = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert kept < 500_000
+
+
+def test_long_conversations_are_told_apart_by_how_they_begin() -> None:
+    names = [f"{number}-" + "x" * 1_000 for number in range(5)] * 2
+    (slot,) = merged([event("agent_interaction", conversation_id=name) for name in names]).values()
+    assert len(slot.members["cv"]) == 5

@@ -7,6 +7,8 @@ from typing import Any
 import pytest
 from genai_prices.data_snapshot import get_snapshot
 
+from apps.monitoring.core.pricing import Prices
+from apps.monitoring.ingest import prices
 from apps.monitoring.ingest.buffer import Buffer
 from apps.monitoring.ingest.prices import PriceBook
 from tests.unit.ingest.made import event, refused
@@ -65,3 +67,24 @@ def test_every_listed_model_has_a_cost_or_counts_as_unknown() -> None:
     for model in models:
         found = counted(model, prompt_tokens=100, completion_tokens=10)
         assert has_cost(found) != bool(unknown(found)), model
+
+
+def test_an_address_of_a_model_is_looked_up_and_a_text_of_any_length_is_not(monkeypatch: pytest.MonkeyPatch) -> None:
+    listed, asked = prices._listed, list[tuple[str | None, str]]()
+
+    def ask(provider: str | None, model: str) -> Prices | None:
+        asked.append((provider, model))
+        return listed(provider, model)
+
+    monkeypatch.setattr(prices, "_listed", ask)
+    address = "arn:aws:bedrock:us-east-1:123456789012:inference-profile/us.anthropic.claude-3-5-sonnet-20241022-v2:0"
+    assert PriceBook({}).find("aws", address) is not None
+    assert PriceBook({}).find("x" * 100_000, "gpt-4o") == PriceBook({}).find(None, "gpt-4o")
+    found = counted("gpt-4o" * 100_000, prompt_tokens=10, completion_tokens=5)
+    assert (has_cost(found), found["np/other:n"]) == (False, 1)
+    assert max(len(text or "") for call in asked for text in call) == len(address)
+
+
+def test_a_model_of_ones_own_may_be_called_as_one_likes() -> None:
+    model = "mine" * 1_000
+    assert has_cost(counted(model, PriceBook({model: {"input": 1, "output": 1}}), prompt_tokens=1_000, completion_tokens=0))

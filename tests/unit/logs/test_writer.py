@@ -94,7 +94,7 @@ def test_long_texts_fill_the_queue_sooner_and_short_lines_still_fit(
     writer_to: Callable[..., LogWriter], tmp_path: Path
 ) -> None:
     path = tmp_path / "agent.log"
-    writer = writer_to(path, queue_bytes=150_000, own_thread=False)
+    writer = writer_to(path, queue_bytes=380_000, own_thread=False)
     writer.put([event(conversation_id="c-0", customer_message="hi", agent_response="hi")] * 500)
     long = [event(conversation_id=f"c-{n}", customer_message="é" * 30_000, agent_response=None) for n in range(1, 5)]
     writer.put([*long[:3], event(conversation_id="c-short", customer_message="hi", agent_response="hi")])
