@@ -14,7 +14,7 @@ from typing import Final
 import redis
 
 from apps.monitoring import logs
-from apps.monitoring.catalogue import BY_CODE, METRICS, by_code
+from apps.monitoring.catalogue import BY_CODE, METRICS, OTHER, USER_PREFIX, by_code, user_metric
 from apps.monitoring.core import series
 from apps.monitoring.core.clock import minute_of
 from apps.monitoring.core.series import GLOBAL
@@ -136,13 +136,15 @@ class Flusher:
     def _global_series(self, name: str, into: Slot) -> str:
         renamed = self._renamed.get(name) or self._rename(name)
         if renamed != name:
-            into.count(series.encode(METRICS["label_overflow"], (by_code(name.split("\x1f", maxsplit=1)[0]).name,)))
+            into.count(series.encode(METRICS["label_overflow"], (by_code(renamed.split("\x1f", maxsplit=1)[0]).name,)))
         return renamed
 
     def _rename(self, name: str) -> str:
         code, *labels = name.split("\x1f")
         renamed = name
-        if labels and self._global_caps.admit(GLOBAL, code, tuple(labels)) is None:
+        if code not in BY_CODE and self._global_caps.admit(GLOBAL, USER_PREFIX, (code,)) is None:
+            renamed = user_metric(OTHER, by_code(code).kind).code
+        elif labels and self._global_caps.admit(GLOBAL, code, tuple(labels)) is None:
             renamed = "\x1f".join((code, *overflowed(tuple(labels))))
         if len(self._renamed) < _MAX_RENAMED:
             self._renamed[name] = renamed

@@ -7,7 +7,7 @@ from itertools import islice
 from typing import Any, Final
 
 from apps.monitoring import catalogue
-from apps.monitoring.catalogue import METRICS, Kind, Metric
+from apps.monitoring.catalogue import METRICS, OTHER, USER_PREFIX, Kind, Metric, user_metric
 from apps.monitoring.core import distinct, series, values
 from apps.monitoring.core.values import MAX_LABEL, MAX_STORED, RefusedError, is_lazy
 from apps.monitoring.ingest.labels import LabelCaps, overflowed
@@ -104,7 +104,7 @@ class Tally:
     def count_of_user(self, metric: Metric, times: object, labels: tuple[str, ...]) -> None:
         """Count an event of a user's own metric, whose labels are one canonical JSON text."""
         try:
-            self.slot.count(self._admitted(metric, labels), values.stored(times, 1))
+            self.slot.count(self._of_user(metric, labels), values.stored(times, 1))
         except RefusedError as refused:
             self.refuse(refused.reason)
 
@@ -112,7 +112,7 @@ class Tally:
         """Add a value to a user's own metric, whose labels are one canonical JSON text."""
         try:
             amount = values.stored(value, metric.scale)
-            self.slot.observe(self._admitted(metric, labels), amount)
+            self.slot.observe(self._of_user(metric, labels), amount)
         except RefusedError as refused:
             self.refuse(refused.reason)
 
@@ -223,6 +223,13 @@ class Tally:
         self._overflow(metric)
         return series.encode(metric, overflowed(cleaned))
 
+    def _of_user(self, metric: Metric, labels: tuple[str, ...]) -> str:
+        """The series of a user's own metric; `user.other` when the tenant has as many names as it may."""
+        if self._caps.admit(self._tenant, USER_PREFIX, (metric.code,)) is None:
+            metric, labels = user_metric(OTHER, metric.kind), ()
+            self._overflow(metric)
+        return self._admitted(metric, labels)
+
     def _overflow(self, metric: Metric) -> None:
         self.overflows += 1
         self.slot.count(series.encode(_OVERFLOW, (metric.name,)))
@@ -237,4 +244,4 @@ class Tally:
             return self.label(told)
         except RefusedError as refused:
             self.refuse(refused.reason)
-            return catalogue.OTHER
+            return OTHER

@@ -80,6 +80,18 @@ def test_label_values_of_all_tenants_together_have_a_cap_of_their_own(store: Hot
     assert len(models) == 11
 
 
+def test_names_of_the_users_own_have_a_cap_for_all_tenants_together(store: HotStore) -> None:
+    writer = Writer(store)
+    writer.flusher._global_caps.cap = 1
+    for _ in range(2):
+        assert writer.send(*[event("user_metric", tenant=f"tenant-{n}", name=f"page_{n}", value=1) for n in range(25)])
+    held = everything(store)
+    assert fields(held, "tenant-24") == {'upage_24\x1f{"country":"de"}:n': 2}
+    together = fields(held, GLOBAL)
+    assert (together["uother:n"], of(together, "o")) == (30, {"o\x1fuser.other:n": 30})
+    assert len([name for name in together if name.startswith("upage")]) == 10
+
+
 def test_what_is_over_the_cap_of_all_tenants_together_counts_under_other_each_time_and_no_tenant_loses_it(
     store: HotStore,
 ) -> None:

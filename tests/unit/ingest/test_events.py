@@ -185,6 +185,20 @@ def test_label_values_beyond_the_cap_count_under_other_and_are_told() -> None:
     assert found["o/model_usage:n"] == 4
 
 
+def test_names_of_the_users_own_beyond_the_cap_count_as_user_other_and_are_told() -> None:
+    counts = [event("user_metric", name=f"page_{number}", value=1, labels={"of": "a"}) for number in range(5)]
+    samples = [event("user_metric", name=f"time_{number}", kind=Kind.HISTOGRAM, value=2, labels={}) for number in range(2)]
+    found = counted(*counts, *counts, *samples, label_cap=3)
+    assert {name: value for name, value in found.items() if name.endswith((":n", ":s"))} == {
+        'upage_0/{"of":"a"}:n': 2,
+        'upage_1/{"of":"a"}:n': 2,
+        'upage_2/{"of":"a"}:n': 2,
+        "uother:n": 4,
+        "vother:s": 4_000_000,
+        "o/user.other:n": 6,
+    }
+
+
 def test_a_sentence_for_a_label_is_told_each_time() -> None:
     found = counted(*[event("agent_interaction", intent="I would like to have my money back " * 3)] * 3)
     assert found["in/other:n"] == found["o/intents:n"] == 3
