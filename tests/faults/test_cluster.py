@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import random
+import signal
 import threading
 import time
 from collections import Counter
@@ -284,6 +286,39 @@ def test_a_cluster_that_is_away_costs_no_call_anything_before_a_flush_which_then
     assert writer.flusher.counters["flushes_failed_connection"] == 1
     with pytest.raises(redis.ConnectionError, match="the cluster does not answer"):
         store.ping()
+
+
+def test_a_server_that_hangs_holds_a_flush_up_once_and_the_next_one_sends_to_the_others_first(tmp_path: Path) -> None:
+    own = Cluster.start(tmp_path)
+    try:
+        for node in own.nodes:
+            with connected(node) as client:
+                client.config_set("cluster-require-full-coverage", "no")
+        store = HotStore(server.Cluster(own.url), "moves", 16)
+        writer = Writer(store)
+        assert writer.send(*everywhere())
+        owner = own.owner(slot_of(own, shard_of("tenant-0", 16)))
+        theirs = {shard for shard in range(16) if own.owner(slot_of(own, shard)) is owner}
+        assert len(theirs) > 2
+
+        assert owner._process is not None
+        os.killpg(owner._process.pid, signal.SIGSTOP)
+        began = time.monotonic()
+        assert not writer.send(*everywhere())
+        assert time.monotonic() - began < 3 * server.TIMEOUT_SECONDS  # the library asks twice
+        assert not writer.flusher.flush()
+        assert {number for number, shard in writer.flusher._shards.items() if shard.in_flight} == theirs
+
+        os.killpg(owner._process.pid, signal.SIGCONT)
+        eventually(writer.flusher.flush, "the cluster takes flushes again")
+        assert interactions(store) == 2 * len(everywhere())
+    finally:
+        own.stop()
+
+
+def everywhere() -> list[Any]:
+    """Events for every shard."""
+    return [interaction(number, f"tenant-{number}") for number in range(100)]
 
 
 def answers(store: HotStore) -> bool:

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import os
 import signal
+import socket
 import subprocess
 import sys
 import textwrap
+import time
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -14,7 +16,7 @@ import pytest
 import redis
 
 from apps.monitoring.ingest.hotstore import HotStore
-from apps.monitoring.ingest.server import server
+from apps.monitoring.ingest.server import TIMEOUT_SECONDS, server
 from tests.e2e.parts import ROOT, eventually
 from tests.faults.proxy import Proxy
 from tests.faults.script import ENVIRONMENT, PRELUDE, run, start, wait_for
@@ -312,5 +314,20 @@ def test_a_fork_while_many_threads_record_neither_hangs_nor_counts_twice(store: 
 def test_the_end_of_a_process_does_not_wait_for_a_hot_store_that_is_away() -> None:
     process = start("record(10)", REDIS_URL="redis://127.0.0.1:1/0", CELERY_BROKER_URL="redis://127.0.0.1:1/1")
     _, errors = process.communicate(timeout=30)
+    assert process.returncode == 0
+    assert "did not take" in errors
+
+
+@pytest.mark.parametrize("before", ["", "time.sleep(1.5)"], ids=["before a flush", "during a flush"])
+def test_the_end_of_a_process_waits_for_a_hot_store_that_does_not_answer_as_long_as_one_attempt_takes(before: str) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        process = start(
+            f"record(10)\n{before}\nrecord(10)\nsay('ending')",
+            REDIS_URL=f"redis://127.0.0.1:{silent.getsockname()[1]}/0",
+        )
+        wait_for(process, "ending")
+        began = time.monotonic()
+        _, errors = process.communicate(timeout=30)
+    assert time.monotonic() - began < TIMEOUT_SECONDS + 2
     assert process.returncode == 0
     assert "did not take" in errors

@@ -15,9 +15,10 @@ from apps.monitoring import endings, logs
 from apps.monitoring.conf import Conf, conf, is_first_complaint
 from apps.monitoring.core.event import TEXTS, TYPE, Event, Failure, size_of_others
 from apps.monitoring.ingest.buffer import Buffer
-from apps.monitoring.ingest.flusher import Flusher
+from apps.monitoring.ingest.flusher import FAILED, Flusher
 from apps.monitoring.ingest.hotstore import HotStore
 from apps.monitoring.ingest.prices import PriceBook, read_list
+from apps.monitoring.ingest.server import TIMEOUT_SECONDS
 from apps.monitoring.logs.plain import spelled
 from apps.monitoring.logs.redaction import MARGIN, MAX_SHORT
 
@@ -123,12 +124,16 @@ class Recorder:
             self._start()
 
     def flush(self, timeout: float) -> bool:
-        """Merge and send everything that was put so far; True when the hot store has confirmed it in time."""
-        deadline = time.monotonic() + timeout
+        """Merge and send everything that was put so far; True when the hot store has confirmed it in time.
+
+        After an attempt that was not answered, also one that was under way, another one begins only if it may end in time.
+        """
+        deadline, unanswered = time.monotonic() + timeout, self._unanswered()
         while True:
             if self._flush_once(max(0.0, deadline - time.monotonic())):
                 return True
-            if time.monotonic() >= deadline or self._is_inside():
+            left = deadline - time.monotonic()
+            if left <= 0 or self._is_inside() or (left < TIMEOUT_SECONDS and self._unanswered() > unanswered):
                 return False
             time.sleep(0.05)
 
@@ -194,8 +199,14 @@ class Recorder:
             return True
 
     def _send(self, seconds: float) -> bool:
+        unanswered = self._unanswered()
         with self._turn(self._flushing, seconds) as mine:
-            return mine and self.flusher.flush()
+            # Whoever was at it has waited for the hot store, and this thread for it: that was its attempt.
+            return mine and self._unanswered() == unanswered and self.flusher.flush()
+
+    def _unanswered(self) -> int:
+        """Flushes that the hot store did not answer in time."""
+        return self.flusher.counters[f"{FAILED}timeout"]
 
     @contextmanager
     def _turn(self, lock: threading.Lock, seconds: float) -> Iterator[bool]:

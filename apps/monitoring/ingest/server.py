@@ -32,10 +32,12 @@ CLUSTER_SCHEMES: Final = ("redis+cluster", "rediss+cluster")
 _PORT: Final = 6379
 _READ_AHEAD: Final = 2
 _pack = cast("Callable[[Command], bytes]", pack_command)  # it declares tuples of one word
+TIMEOUT_SECONDS: Final = 5.0
+"""How long an answer is waited for."""
 _OPTIONS: Final[dict[str, Any]] = {
     "decode_responses": True,
     "protocol": 2,  # a hash comes as a list, not as a dict that is made only to be taken apart
-    "socket_timeout": 5.0,
+    "socket_timeout": TIMEOUT_SECONDS,
     "socket_connect_timeout": 2.0,
     "health_check_interval": 30,
 }
@@ -136,6 +138,8 @@ class Cluster:
     def __init__(self, url: str) -> None:
         self._url = urlsplit(url)
         self._connected: RedisCluster | None = None
+        self._silent: set[str] = set()
+        """Servers that did not answer in time when they were asked last."""
 
     def run(self, script: str, call: Call) -> Any:
         """On the server that has the keys."""
@@ -143,16 +147,39 @@ class Cluster:
             return client.register_script(script)(*call)
 
     def run_each(self, script: str, calls: Sequence[Call]) -> list[Any]:
-        """One after the other: a server that is away fails its own calls and no other."""
-        answers: list[Any] = []
-        for call in calls:
-            try:
-                answers.append(self.run(script, call))
-            except redis.RedisError as error:
-                answers.append(error)
-                if self._connected is None:  # nobody answers: one call has waited for it, the others need not
-                    return answers + [error] * (len(calls) - len(answers))
+        """One after the other: a server that is away fails its own calls and no other.
+
+        One that does not answer in time fails those after it, too, so that all of them wait as long as one. It is asked last
+        the next time.
+        """
+        answers: list[Any] = [None] * len(calls)
+        end: redis.RedisError | None = None
+        for number in sorted(range(len(calls)), key=lambda number: self._owner(calls[number]) in self._silent):
+            if end is None:
+                answers[number], end = self._run_one(script, calls[number])
+            else:
+                answers[number] = end
         return answers
+
+    def _run_one(self, script: str, call: Call) -> tuple[Any, redis.RedisError | None]:
+        """What was answered, and why the others need not be asked, if so."""
+        owner = self._owner(call)
+        try:
+            answer = self.run(script, call)
+        except redis.TimeoutError as error:
+            self._silent.add(owner)
+            return error, error
+        except redis.RedisError as error:
+            return error, error if self._connected is None else None  # nobody answers
+        self._silent.discard(owner)
+        return answer, None
+
+    def _owner(self, call: Call) -> str:
+        """The server that has the keys, as far as is known without asking."""
+        try:
+            return str(cast("Any", self._connected).get_node_from_key(call.keys[0]).name)
+        except (SlotNotCoveredError, AttributeError):
+            return ""
 
     def read(self, commands: Sequence[Command]) -> list[Any]:
         """One round trip to each server that has some of the keys, and more to those that a slot is leaving."""
