@@ -70,7 +70,7 @@ class Migration(migrations.Migration):
                 help_text="The failing channel that it is about. It may be deleted since.",
             ),
         ),
-        AddIndexConcurrently("notification", models.Index(fields=["rule", "minute"], name="monitoring_notification_rule")),
+        AddIndexConcurrently("notification", models.Index(fields=["rule", "channel", "minute"], name="monitoring_notification_rule")),
         migrations.SeparateDatabaseAndState(
             state_operations=[
                 migrations.AlterField(

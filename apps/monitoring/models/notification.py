@@ -93,7 +93,7 @@ class Notification(models.Model):
                 fields=["channel", "next_attempt_at"], condition=Q(status="pending"), name="monitoring_notification_due"
             ),
             models.Index(fields=["-created_at"], name="monitoring_notification_new"),
-            models.Index(fields=["rule", "minute"], name="monitoring_notification_rule"),
+            models.Index(fields=["rule", "channel", "minute"], name="monitoring_notification_rule"),
         ]
 
     def __str__(self) -> str:

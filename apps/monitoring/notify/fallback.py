@@ -28,6 +28,7 @@ from apps.monitoring.rollup import locks
 _AT_ONCE: Final = 500
 """Notifications that one sweep hands over: the next one is a minute away."""
 _KINDS: Final = (Notification.Kind.FIRING, Notification.Kind.REMINDER, Notification.Kind.RESOLVED)
+_SAME: Final = Q(kind=OuterRef("kind"), minute=OuterRef("minute"))
 _LATE_BEGINNING: Final = "could not deliver its beginning in time"
 
 
@@ -96,23 +97,37 @@ def _tell(row: Notification, channel_id: int, name: str, why: str, alerts: Colle
 
 def _is_news(channel: int | OuterRef) -> Q:
     """Whether a notification says something new to a channel. What is about no alert a channel knows by its rule."""
-    of_some = Func(_news(channel), template="cardinality(%(expressions)s) > 0", output_field=BooleanField())
+    told = _told(channel)
     matter = Q(rule=OuterRef("rule")) | Q(broken_rule=OuterRef("broken_rule")) | Q(fallback_of=OuterRef("pk"))
-    return (Q(alert_ids=[]) & ~Exists(_alike(channel).filter(matter))) | Q(of_some)
+    of_none = Q(alert_ids=[]) & ~Exists(told.filter(_SAME, matter))
+    # What was told in the same minute is found sooner, and most of what waits was.
+    return of_none | (_is_some(_besides(told.filter(_SAME))) & _is_some(_news(channel)))
 
 
 def _news(channel: int | OuterRef) -> Func:
-    """The alerts of which a notification says something new to a channel: what it was not told in the same minute."""
+    """The alerts of which a notification says something new to a channel.
+
+    That they fire is none where the channel was told so of a later minute: it has an incident of them.
+    """
+    fires_since = Q(kind__in=(Notification.Kind.FIRING, Notification.Kind.REMINDER), minute__gte=OuterRef("minute"))
+    return _besides(_told(channel).filter(_SAME | fires_since))
+
+
+def _told(channel: int | OuterRef) -> QuerySet[Notification]:
+    """What a channel was told of a notification's rule, which may have been deleted meanwhile."""
+    return Notification.objects.filter(Q(rule=OuterRef("rule")) | Q(rule=None), channel=channel).order_by()
+
+
+def _besides(told: QuerySet[Notification]) -> Func:
+    """The alerts of a notification that none of these names."""
     return Func(
         F("alert_ids"),
-        ArraySubquery(_alike(channel).values_list(Func(F("alert_ids"), function="unnest"), flat=True)),
+        ArraySubquery(told.values_list(Func(F("alert_ids"), function="unnest"), flat=True)),
         template="ARRAY(SELECT unnest(%(expressions)s))",
         arg_joiner=") EXCEPT SELECT unnest(",
         output_field=ArrayField(BigIntegerField()),
     )
 
 
-def _alike(channel: int | OuterRef) -> QuerySet[Notification]:
-    """What a channel was told of the same kind and minute; of the same rule, unless that was deleted meanwhile."""
-    told = Notification.objects.filter(channel=channel, kind=OuterRef("kind"), minute=OuterRef("minute"))
-    return told.filter(Q(rule=OuterRef("rule")) | Q(rule=None)).order_by()
+def _is_some(alerts: Func) -> Q:
+    return Q(Func(alerts, template="cardinality(%(expressions)s) > 0", output_field=BooleanField()))

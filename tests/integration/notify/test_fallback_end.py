@@ -152,6 +152,24 @@ def test_it_ends_there_when_the_rule_was_moved_there_and_another_alert_ends_in_t
     assert set(end.alert_ids) == {first.pk, second.pk}
 
 
+@pytest.mark.parametrize("how", ["late", "given up"])
+def test_a_beginning_that_the_fallback_has_been_reminded_of_is_not_copied_there(
+    how: str, known: AlertRule, hook: Channel, duty: Channel, receiver: Receiver, clock: Clock
+) -> None:
+    begun = fires(known)
+    known.channels.set([duty])
+    outbox.enqueue(known, Notice.REMINDER, MINUTE + 3, [instance(alert=begun.pk)])
+    clock.passes(minutes=6)
+    if how == "late":
+        assert fallback.sweep(clock()) == 0
+    receiver.will(faults.answers(404))
+    deliver_channel(hook.pk, clock)
+    ends(known, begun)
+    goes_on(clock)
+    assert said_to(duty) == [("reminder", [begun.pk]), ("resolved", [begun.pk])]
+    assert still_open(receiver) == set()
+
+
 def test_alerts_that_end_in_one_minute_end_there_each_once_though_one_was_copied_later(
     known: AlertRule, hook: Channel, duty: Channel, receiver: Receiver, clock: Clock
 ) -> None:
