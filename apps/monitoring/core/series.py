@@ -13,7 +13,11 @@ from apps.monitoring.catalogue import Metric
 GLOBAL: Final = ""
 """The tenant of series that count all tenants together."""
 
+OVERFLOW: Final = "otel.metric.overflow"
+"""The label, as OpenTelemetry calls it, of what a user's metric counts over the cap of its labels."""
+
 _SEPARATOR: Final = "\x1f"
+_OVERFLOWING: Final = (orjson.dumps({OVERFLOW: "true"}).decode(),)
 
 
 class SeriesKey(NamedTuple):
@@ -31,7 +35,10 @@ def encode(metric: Metric, values: tuple[str, ...]) -> str:
 def decode(text: str) -> tuple[Metric, tuple[str, ...]]:
     """Reverse of `encode`. Raises KeyError for the code of a metric that this version does not know."""
     code, *values = text.split(_SEPARATOR)
-    return catalogue.by_code(code), tuple(values)
+    metric = catalogue.by_code(code)
+    # In the hot store it is the word that every metric has for it; the labels of a user's metric are JSON.
+    overflows = values == [catalogue.OTHER] and metric.name.startswith(catalogue.USER_PREFIX)
+    return metric, _OVERFLOWING if overflows else tuple(values)
 
 
 def labels_json(metric: Metric, values: tuple[str, ...]) -> str:

@@ -9,7 +9,7 @@ from typing import Final
 from apps.monitoring.catalogue import METRICS, OTHER, RATIOS, UNSPECIFIED, USER_PREFIX, scale_of
 from apps.monitoring.core.cell import Cell
 from apps.monitoring.core.rules import QUANTILES, Statistic
-from apps.monitoring.core.series import SeriesKey, labels_dict
+from apps.monitoring.core.series import OVERFLOW, SeriesKey, labels_dict
 from apps.monitoring.core.summary import Cells, Reader
 
 MOST_GROUPS: Final = 50
@@ -68,5 +68,6 @@ def by_label(steps: Mapping[int, Cells], label: str) -> dict[str, dict[int, Cell
 
 def _value(key: SeriesKey, label: str) -> str:
     if key.metric.startswith(USER_PREFIX):
-        return labels_dict(key.values[0]).get(label, UNSPECIFIED) if key.values else UNSPECIFIED
+        labels = labels_dict(key.values[0]) if key.values else {}
+        return labels.get(label, OTHER if OVERFLOW in labels else UNSPECIFIED)
     return key.values[METRICS[key.metric].labels.index(label)]
