@@ -1,6 +1,6 @@
 """A channel that fails again and again is left alone for a while, then tried with one notification.
 
-The circuit only delays: what it holds back stays pending, has made no attempt, and leaves as soon as an attempt works.
+The circuit only delays: what it holds back stays pending and leaves as soon as an attempt works, within its 24 hours.
 """
 
 from __future__ import annotations
@@ -8,7 +8,7 @@ from __future__ import annotations
 from datetime import datetime, timedelta
 from typing import Final
 
-from django.db.models import F
+from django.db.models import F, QuerySet
 
 from apps.monitoring.models import Channel, Notification
 
@@ -70,11 +70,14 @@ def worked(channel_id: int, now: datetime, warning: str = "") -> None:
 
 
 def close(channel_id: int, now: datetime) -> None:
-    """Somebody mended the channel, or wants to know: try at once."""
+    """Somebody mended the channel, or wants to know: try at once, and what was never tried has its time from now on."""
     Channel.objects.filter(pk=channel_id).update(failures=0, paused_until=None)
-    _release(channel_id, now)
+    _waiting(channel_id).update(next_attempt_at=now)
 
 
 def _release(channel_id: int, now: datetime) -> None:
-    waiting = Notification.objects.filter(channel=channel_id, status=Notification.Status.PENDING, next_attempt_at__gt=now)
-    waiting.update(next_attempt_at=now)
+    _waiting(channel_id).filter(next_attempt_at__gt=now).update(next_attempt_at=now)
+
+
+def _waiting(channel_id: int) -> QuerySet[Notification]:
+    return Notification.objects.filter(channel=channel_id, status=Notification.Status.PENDING)

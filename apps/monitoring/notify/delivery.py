@@ -19,6 +19,7 @@ from typing import Any, Final
 
 from django.db import transaction
 from django.db.models import Case, F, Min, Q, QuerySet, When, Window
+from django.db.models.functions import Coalesce
 from django.utils import timezone
 
 from apps.monitoring.ingest import recorder
@@ -36,18 +37,22 @@ from apps.monitoring.notify.channels.outcome import (
     Unfinished,
     kept_wait,
 )
+from apps.monitoring.notify.isolation import isolated
 from apps.monitoring.notify.message import Message
 from apps.monitoring.notify.thread import threads_of
 
 _log = logging.getLogger(__name__)
 
 GIVE_UP: Final = timedelta(hours=24)
+"""From the first attempt; or, while an open circuit allows none, since it was due and the channel fails."""
 LEASE: Final = timedelta(seconds=60)
 """Longer than the longest attempt: after a crash the same id is sent again when it is over."""
 SWEEP: Final = 60.0
 """Seconds between two sweeps: an attempt that is due sooner is asked for by itself."""
 _FIRST_DELAY: Final = 5.0
 _LONGEST_DELAY: Final = 3_600.0
+_AT_ONCE: Final = 500
+"""Notifications that one sweep gives up: the next one is a minute away."""
 _BUDGET_SECONDS: Final = 120.0
 """One run ends after this, so that a busy channel does not keep a worker; what is left is asked for again."""
 
@@ -85,6 +90,44 @@ def due_channels(now: datetime) -> list[int]:
     return list(_due(now).order_by("channel_id").values_list("channel_id", flat=True).distinct())
 
 
+def give_up_too_old(now: datetime) -> int:
+    """Give up what has had its 24 hours at a channel that fails, without an attempt; returns how many.
+
+    An open circuit tries one in five minutes at most, the one that was tried least. Where more than that is written, most would
+    never end, and news of days ago would go out when the receiver is back. A channel that is switched off keeps what waits.
+    """
+    long_ago = now - GIVE_UP
+    rows = (
+        Notification.objects.filter(
+            Q(leased_until=None) | Q(leased_until__lt=now),
+            status=Notification.Status.PENDING,
+            channel__enabled=True,
+            channel__failures__gte=circuit.OPENS_AFTER,
+            channel__failing_since__lte=long_ago,
+        )
+        .annotate(began=Coalesce("first_attempt_at", "next_attempt_at"))
+        .filter(began__lte=long_ago)
+        .order_by("created_at")[:_AT_ONCE]
+    )
+    given_up = 0
+    with isolated() as step:
+        for row in rows:
+            with step():
+                given_up += _give_up_waiting(row, now)
+    return given_up
+
+
+def _give_up_waiting(row: Notification, now: datetime) -> bool:
+    """False when a run has taken it meanwhile."""
+    reason = f"given up after 24 hours: {row.last_error or 'it was not tried, the channel failed all the while'}"
+    with transaction.atomic():
+        if not _finish(row, Notification.Status.DEAD, reason, now):
+            return False
+        _tell_fallback(row, f"gave it up: {reason}")
+    recorder.note("notifications_given_up")
+    return True
+
+
 def _due(now: datetime, **of: Any) -> QuerySet[Notification]:
     """Pending, its time has come, nobody has it, and nothing older of the same matter waits on the same channel."""
     free = Q(leased_until__isnull=True) | Q(leased_until__lt=now)
@@ -117,19 +160,21 @@ def _claim(channel_id: int, now: datetime) -> Notification | None:
     """
     with transaction.atomic():
         locked = Channel.objects.select_for_update(no_key=True).filter(pk=channel_id)
-        failures = locked.values_list("failures", flat=True).first()
-        if failures is None:
+        found = locked.values_list("failures", "failing_since").first()
+        if found is None:
             return None
+        is_probe, failing_since = circuit.is_open(found[0]), found[1] or now
         if Notification.objects.filter(
             channel_id=channel_id, status=Notification.Status.PENDING, leased_until__gte=now
         ).exists():
             return None
-        order = ("attempts", "created_at", "id") if circuit.is_open(failures) else ("created_at", "id")
+        order = ("attempts", "created_at", "id") if is_probe else ("created_at", "id")
         row = _due(now, channel=channel_id).order_by(*order).first()
         if row is not None:
             row.leased_until = now + LEASE
             row.attempts += 1
-            row.first_attempt_at = row.first_attempt_at or now
+            # What the circuit held back has had a part of its time: it ends when it would have untried.
+            row.first_attempt_at = row.first_attempt_at or (max(row.next_attempt_at, failing_since) if is_probe else now)
             row.save(update_fields=["leased_until", "attempts", "first_attempt_at"])
         return row
 
@@ -176,7 +221,7 @@ def _record(row: Notification, outcome: Outcome, now: datetime, report: Report) 
             after = kept_wait(wish)
             if _is_too_old(row, now):
                 _give_up(row, f"given up after 24 hours: {reason}", now, report)
-                return None
+                return circuit.failed(row.channel_id, reason, now, after)
             # One that is under way is not left for an hour; a receiver that is down is spared by the circuit.
             wait = delay(1 if TAKEN in row.receipt else row.attempts, after)
             _again(row, reason, wait, now, report)
@@ -249,13 +294,14 @@ def _tell_fallback(row: Notification, why: str) -> None:
         _log.exception("the fallback is not told of notification %s", row.pk)
 
 
-def _finish(row: Notification, status: str, error: str, now: datetime, receipt: Mapping[str, Any] = NO_RECEIPT) -> None:
+def _finish(row: Notification, status: str, error: str, now: datetime, receipt: Mapping[str, Any] = NO_RECEIPT) -> bool:
+    """False when another run has it, or has finished it."""
     delivered = status == Notification.Status.DELIVERED
     # A run whose lease ran out may not bury what another has delivered since; what is delivered is delivered.
     mine = Notification.objects.filter(pk=row.pk) if delivered else _mine(row)
     # What was given up keeps who has it: sent again it goes to the others.
     kept = {"delivered_at": now, "receipt": dict(receipt)} if delivered else {}
-    mine.update(status=status, last_error=error, leased_until=None, **kept)
+    return bool(mine.update(status=status, last_error=error, leased_until=None, **kept))
 
 
 def _mine(row: Notification) -> QuerySet[Notification]:

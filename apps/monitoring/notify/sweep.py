@@ -11,10 +11,10 @@ from apps.monitoring.notify.isolation import isolated
 def sweep(now: datetime) -> None:
     """Tell the fallbacks what waits too long, tell of channels and rules that fail, and ask for everything that is due.
 
-    None of this waits for another part of it to work.
+    What has waited a day at a channel that fails is given up. None of this waits for another part of it to work.
     """
     with isolated() as step:
-        for part in (fallback.sweep, failing.sweep, broken.sweep, _ask_for_what_is_due):
+        for part in (fallback.sweep, failing.sweep, broken.sweep, delivery.give_up_too_old, _ask_for_what_is_due):
             with step():
                 part(now)
 

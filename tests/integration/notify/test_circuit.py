@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 import pytest
 
 from apps.monitoring.models import Channel, Notification
-from apps.monitoring.notify import circuit, outbox
-from apps.monitoring.notify.delivery import Report, deliver_channel, due_channels
+from apps.monitoring.notify import circuit, delivery, outbox
+from apps.monitoring.notify.delivery import Report, deliver_channel, due_channels, give_up_too_old
 from tests.integration.notify.conftest import Clock, MakeChannel, Told, fresh
+from tests.integration.notify.rows import MINUTE, log_channel
 from tests.sinks import faults
 from tests.sinks.receiver import Receiver
 
@@ -118,3 +119,116 @@ def test_who_asks_for_a_test_does_not_wait(broken: Channel, receiver: Receiver, 
     outbox.send_test(Channel.objects.get())
     clock.passes(seconds=1)
     assert deliver_channel(broken.pk, clock) == Report(delivered=11)
+
+
+class TestWhatItHoldsBack:
+    """Hangs on the time since when it is due, and since when the channel fails."""
+
+    @pytest.fixture
+    def held(self, broken: Channel, told: Told, clock: Clock) -> Notification:
+        """One that was never tried, at a channel that fails from then on."""
+        row = told(broken, name="held")
+        due_since(row, clock.now)
+        Notification.objects.exclude(pk=row.pk).update(attempts=5, first_attempt_at=clock.now + timedelta(hours=1))
+        Channel.objects.update(failing_since=clock.now, failures=9)
+        return row
+
+    def test_is_given_up_after_its_day_although_it_was_never_tried(
+        self, broken: Channel, held: Notification, clock: Clock
+    ) -> None:
+        clock.passes(hours=23, minutes=59)
+        assert give_up_too_old(clock()) == 0
+        clock.passes(minutes=1)
+        assert give_up_too_old(clock()) == 1
+        reason = "given up after 24 hours: it was not tried, the channel failed all the while"
+        assert (fresh(held).status, fresh(held).attempts, fresh(held).last_error) == ("dead", 0, reason)
+        assert Notification.objects.filter(status="pending").count() == 10
+
+    def test_one_that_was_tried_does_not_wait_for_another_attempt(
+        self, broken: Channel, held: Notification, clock: Clock
+    ) -> None:
+        clock.passes(hours=25)
+        assert give_up_too_old(clock()) == 11
+        reasons = Notification.objects.exclude(pk=held.pk).values_list("last_error", flat=True)
+        assert "given up after 24 hours: the receiver answered 500" in reasons
+
+    def test_is_kept_while_an_attempt_is_under_way(self, held: Notification, clock: Clock) -> None:
+        clock.passes(hours=24)
+        Notification.objects.filter(pk=held.pk).update(leased_until=clock.now + timedelta(seconds=60))
+        assert give_up_too_old(clock()) == 0
+
+    def test_and_the_fallback_is_told(self, broken: Channel, held: Notification, clock: Clock) -> None:
+        Channel.objects.filter(pk=broken.pk).update(fallback=log_channel("stand-in"))
+        clock.passes(hours=24)
+        give_up_too_old(clock())
+        copy = Notification.objects.get(fallback_of=held)
+        assert "Sent here because hook gave it up: given up after 24 hours" in copy.payload["text"]
+
+    def test_is_kept_by_a_channel_that_is_switched_off(self, broken: Channel, held: Notification, clock: Clock) -> None:
+        Channel.objects.update(enabled=False)
+        clock.passes(days=3)
+        assert give_up_too_old(clock()) == 0
+
+    def test_has_another_day_when_the_channel_is_switched_on_or_mended(
+        self, broken: Channel, held: Notification, clock: Clock
+    ) -> None:
+        clock.passes(days=3)
+        circuit.close(broken.pk, clock())
+        Channel.objects.update(failures=3)
+        Notification.objects.exclude(pk=held.pk).delete()
+        assert give_up_too_old(clock()) == 0
+        clock.passes(hours=24)
+        assert give_up_too_old(clock()) == 1
+
+    def test_has_its_day_from_when_the_channel_began_to_fail(self, held: Notification, clock: Clock) -> None:
+        clock.passes(days=3)
+        Channel.objects.update(failing_since=clock.now - timedelta(hours=23))  # until then no worker ran
+        assert give_up_too_old(clock()) == 0
+
+    def test_is_not_tried_for_another_day_when_its_turn_comes_late(
+        self, broken: Channel, held: Notification, clock: Clock
+    ) -> None:
+        began = fresh(held).next_attempt_at
+        clock.passes(hours=23)
+        deliver_channel(broken.pk, clock)
+        assert (fresh(held).attempts, fresh(held).first_attempt_at) == (1, began)
+        clock.passes(hours=1, minutes=1)
+        Notification.objects.exclude(pk=held.pk).delete()
+        assert deliver_channel(broken.pk, clock) == Report(dead=1)
+
+    def test_is_left_to_a_run_that_has_taken_it(self, held: Notification, clock: Clock) -> None:
+        Notification.objects.filter(pk=held.pk).update(attempts=1)
+        assert not delivery._give_up_waiting(held, clock())
+        assert fresh(held).status == "pending"
+
+
+def test_what_is_given_up_costs_one_attempt_a_run_as_well(broken: Channel, receiver: Receiver, clock: Clock) -> None:
+    clock.passes(hours=25)
+    assert deliver_channel(broken.pk, clock) == Report(dead=1)
+    assert len(receiver.attempts) == 1
+    channel = Channel.objects.get()
+    assert channel.paused_until is not None
+    assert channel.paused_until > clock.now
+
+
+def test_a_receiver_that_is_gone_for_two_days_leaves_nothing_older_than_one(
+    webhook: MakeChannel, receiver: Receiver, told: Told, clock: Clock
+) -> None:
+    """Ten notifications an hour, of five rules, and four attempts."""
+    channel = webhook(receiver)
+    receiver.down()
+    for hour in range(48):
+        for number in range(10):
+            due_since(told(channel, name=f"rule-{number % 5}", minute=MINUTE + hour * 60 + number), clock.now)
+        for _ in range(4):
+            clock.passes(minutes=15)
+            deliver_channel(channel.pk, clock)
+            give_up_too_old(clock())
+    waiting = Notification.objects.filter(status="pending")
+    assert not waiting.filter(created_at__lt=clock.now - timedelta(hours=24, minutes=20)).exists()
+    assert 10 * 23 <= waiting.count() <= 10 * 25
+    assert waiting.count() + Notification.objects.filter(status="dead").count() == 48 * 10
+
+
+def due_since(row: Notification, moment: datetime) -> None:
+    Notification.objects.filter(pk=row.pk).update(created_at=moment, next_attempt_at=moment)
