@@ -7,6 +7,7 @@ import os
 import subprocess
 import sys
 import time
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +27,25 @@ def answers(notification: Facts, config: Facts, secrets: Facts) -> Outcome:
         "delivered": Delivered({"number": 7}), "retry": Retry("later", 60.0), "rejected": Rejected("never"),
     }  # fmt: skip
     return said[config["say"]]
+
+
+def keeps_odd_receipts(notification: Facts, config: Facts, secrets: Facts) -> Outcome:
+    said: dict[str, Any] = {
+        "a moment": {"at": datetime.now(UTC)},
+        "no number": {"value": float("nan")},
+        "no text": {"id": "a\x00b"},
+        "half of a character": {"id": "\ud800"},
+        "no dictionary": "id 7",
+        "too large": {"body": "é" * 12_000},
+        "itself": {},
+    }
+    said["itself"]["itself"] = said["itself"]
+    return Delivered(said[config["say"]])
+
+
+def asks_for_a_moment(notification: Facts, config: Facts, secrets: Facts) -> Outcome:
+    after: Any = datetime.now(UTC)
+    return Retry("later", after)
 
 
 def raises(notification: Facts, config: Facts, secrets: Facts) -> None:

@@ -10,9 +10,12 @@ from typing import Any
 import pytest
 from pytest_django import Settings
 
+from apps.monitoring.models import Channel
 from apps.monitoring.notify.channels.custom import channel as module
 from apps.monitoring.notify.channels.custom.channel import CustomChannel
 from apps.monitoring.notify.channels.outcome import Delivered, Outcome, Rejected, Retry
+from apps.monitoring.notify.delivery import Report, deliver_channel
+from tests.integration.notify.conftest import Clock, Told, fresh
 from tests.integration.notify.processes import eventually
 from tests.sinks.example import message
 
@@ -21,7 +24,8 @@ PATH = "tests.sinks.handlers."
 
 @pytest.fixture(autouse=True)
 def _named(settings: Settings) -> None:
-    names = ("keeps", "answers", "raises", "hangs", "dies", "returns_nonsense", "takes_one", "missing")
+    names = ("keeps", "answers", "keeps_odd_receipts", "asks_for_a_moment", "raises", "hangs", "dies")
+    names += ("returns_nonsense", "takes_one", "missing")
     settings.MONITORING_CUSTOM_HANDLERS = [PATH + name for name in names]
 
 
@@ -41,6 +45,27 @@ class TestWhatItReturns:
     )
     def test_an_outcome_is_that_outcome(self, said: str, outcome: Outcome) -> None:
         assert deliver("answers", say=said) == outcome
+
+    @pytest.mark.parametrize(
+        "receipt", ["a moment", "no number", "no text", "half of a character", "no dictionary", "too large", "itself"]
+    )
+    def test_what_is_delivered_is_delivered_although_its_receipt_cannot_be_kept(self, receipt: str) -> None:
+        outcome = deliver("keeps_odd_receipts", say=receipt)
+        assert outcome == Delivered(warning="the handler's receipt is not kept: it is no dictionary for JSON, or too large")
+
+    def test_ops_see_that_a_receipt_was_not_kept(self, told: Told, clock: Clock) -> None:
+        config = {"path": PATH + "keeps_odd_receipts", "say": "no text"}
+        channel = Channel.objects.create(name="own", kind="custom", config=config)
+        row = told(channel)
+        assert deliver_channel(channel.pk, clock) == Report(delivered=1)
+        assert (fresh(row).status, fresh(row).receipt) == ("delivered", {})
+        channel.refresh_from_db()
+        assert channel.last_error.startswith("the handler's receipt is not kept")
+
+    def test_an_answer_that_is_no_json_is_tried_again_and_says_so(self) -> None:
+        outcome = deliver("asks_for_a_moment")
+        assert isinstance(outcome, Retry)
+        assert outcome.reason.startswith("the handler raised TypeError at ")
 
     def test_anything_else_is_tried_again_and_says_what_is_wanted(self) -> None:
         assert deliver("returns_nonsense") == Retry("the handler returned str: None, Delivered, Retry or Rejected")

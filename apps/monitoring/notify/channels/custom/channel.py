@@ -101,7 +101,7 @@ def _outcome(answer: bytes, code: int) -> Outcome:
         return Retry(f"the handler's process ended with code {code} and no answer")
     match kind:
         case "delivered":
-            return Delivered(receipt)
+            return Delivered(receipt, warning=reason)
         case "rejected":
             return Rejected(reason)
         case _:

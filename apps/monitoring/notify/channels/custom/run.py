@@ -10,11 +10,15 @@ import os
 import signal
 import sys
 import traceback
-from typing import Any
+from typing import Any, Final
 
 from django.utils.module_loading import import_string
 
 from apps.monitoring.notify.channels.outcome import Delivered, Rejected, Retry
+
+_RECEIPT_BYTES: Final = 32 * 1024
+"""It fits into the answer, of which so much is read (`CustomChannel`)."""
+_NOT_KEPT: Final = "the handler's receipt is not kept: it is no dictionary for JSON, or too large"
 
 
 def main() -> None:
@@ -24,18 +28,17 @@ def main() -> None:
     task = json.load(sys.stdin)
     signal.alarm(task["seconds"])  # also when the worker that waits for this is gone
     with answer:
-        answer.write("\n")
-        json.dump(_attempt(task["path"], task["arguments"]), answer)
+        answer.write("\n" + _attempt(task["path"], task["arguments"]))
 
 
-def _attempt(path: str, arguments: list[Any]) -> dict[str, Any]:
+def _attempt(path: str, arguments: list[Any]) -> str:
     """Of an error only its type and place are told: its text may hold what is secret."""
     try:
-        return _told(import_string(path)(*arguments))
+        return json.dumps(_told(import_string(path)(*arguments)))
     except Exception as error:
         place = traceback.extract_tb(error.__traceback__)[-1]
         where = f"{os.path.basename(place.filename)}:{place.lineno}"  # noqa: PTH119 - a name, no file is touched
-        return _answer("retry", f"the handler raised {type(error).__name__} at {where}")
+        return json.dumps(_answer("retry", f"the handler raised {type(error).__name__} at {where}"))
 
 
 def _told(result: object) -> dict[str, Any]:
@@ -43,13 +46,26 @@ def _told(result: object) -> dict[str, Any]:
         case None:
             return _answer("delivered")
         case Delivered(receipt):
-            return _answer("delivered", receipt=dict(receipt))
+            # It was delivered, whatever the receipt is: to try again would send it again.
+            kept = _kept(receipt)
+            return _answer("delivered", receipt=kept) if kept is not None else _answer("delivered", _NOT_KEPT)
         case Rejected(reason):
             return _answer("rejected", str(reason))
         case Retry(reason, after):
             return _answer("retry", str(reason), after)
         case _:
             return _answer("retry", f"the handler returned {type(result).__name__}: None, Delivered, Retry or Rejected")
+
+
+def _kept(receipt: Any) -> dict[str, Any] | None:
+    """The receipt, unless Postgres does not take it, which knows neither NaN nor NUL nor half of a surrogate pair."""
+    try:
+        found = dict(receipt)
+        text = json.dumps(found, allow_nan=False)
+        json.dumps(found, ensure_ascii=False).encode()
+    except (TypeError, ValueError, RecursionError):
+        return None
+    return found if "\\u0000" not in text and len(text) <= _RECEIPT_BYTES else None
 
 
 def _answer(
