@@ -191,7 +191,7 @@ def _send(row: Notification) -> Outcome:
         threads = threads_of(row) if handler.keeps_threads else ()
         return handler.deliver(Message.from_payload(row.payload), channel.config, channel.secrets, threads, row.receipt)
     except (channels.UnknownChannelError, SecretUnreadableError) as error:
-        return Retry(str(error))  # a person mends these; what waits goes out then
+        return Retry(str(error))  # a person mends these; what waits goes out then, as far as its time is not over
     except Exception as error:
         place = traceback.extract_tb(error.__traceback__)[-1]
         _log.error("a channel raised %s at %s:%d", type(error).__name__, place.filename, place.lineno or 0)

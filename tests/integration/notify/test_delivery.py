@@ -292,6 +292,21 @@ class TestAChannelThatCannotWork:
         clock.passes(minutes=1)
         assert deliver_channel(channel.pk, clock) == Report(delivered=1)
 
+    def test_what_was_given_up_meanwhile_is_sent_again_once_it_is_mended(
+        self, webhook: MakeChannel, receiver: Receiver, told: Told, clock: Clock, settings: Settings
+    ) -> None:
+        settings.MONITORING_ENCRYPTION_KEYS = ["the key of before"]
+        channel = webhook(receiver)
+        row = told(channel)
+        settings.MONITORING_ENCRYPTION_KEYS = ["the key of now"]
+        for _ in range(2):
+            deliver_channel(channel.pk, clock)
+            clock.passes(hours=24)
+        assert fresh(row).status == "dead"
+        settings.MONITORING_ENCRYPTION_KEYS = ["the key of now", "the key of before"]
+        outbox.resend(channel.notifications.filter(status="dead"))
+        assert deliver_channel(channel.pk, clock) == Report(delivered=1)
+
     def test_one_that_raises_is_tried_again_and_its_secret_is_told_to_nobody(
         self, told: Told, clock: Clock, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
     ) -> None:

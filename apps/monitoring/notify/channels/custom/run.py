@@ -17,7 +17,7 @@ from django.utils.module_loading import import_string
 from apps.monitoring.notify.channels.outcome import Delivered, Rejected, Retry
 
 _RECEIPT_BYTES: Final = 32 * 1024
-"""It fits into the answer, of which so much is read (`CustomChannel`)."""
+"""Less than what is read of an answer (`CustomChannel`)."""
 _NOT_KEPT: Final = "the handler's receipt is not kept: it is no dictionary for JSON, or too large"
 
 
