@@ -29,6 +29,7 @@ HOSTS = {
     "link-local": "169.254.1.1",
     "metadata": "169.254.169.254",
     "metadata of Azure": "168.63.129.16",
+    "metadata of Oracle": "192.0.0.192",
     "metadata of AWS over IPv6": "[fd00:ec2::254]",
     "IPv6 loopback": "[::1]",
     "IPv6 link-local": "[fe80::1]",

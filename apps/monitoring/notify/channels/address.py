@@ -16,6 +16,8 @@ from typing import Final
 from urllib.parse import SplitResult, urlsplit
 
 _NAT64: Final = ipaddress.ip_network("64:ff9b::/96")
+_PROTOCOLS: Final = ipaddress.ip_network("192.0.0.0/24")
+"""For protocols of the network (RFC 6890). Older versions of Python take it for public; Oracle's cloud has metadata there."""
 _METADATA: Final = frozenset({"168.63.129.16"})
 """Public by its number, and yet what a cloud tells its own machines (Azure); the other clouds' are link-local or private."""
 _LOOKUP_SECONDS: Final = 5.0
@@ -124,4 +126,4 @@ def _public(address: str) -> bool:
             return _public(str(inner))
         if ip.is_site_local:
             return False
-    return ip.is_global and not (ip.is_multicast or ip.is_reserved or str(ip) in _METADATA)
+    return ip.is_global and not (ip.is_multicast or ip.is_reserved or ip in _PROTOCOLS or str(ip) in _METADATA)
