@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from datetime import datetime
 from functools import wraps
 from typing import Any, Final
 
@@ -79,8 +80,8 @@ def _choice(request: HttpRequest) -> tuple[str | None, str]:
 def _read(tenant: str | None, chosen: str) -> tuple[dict[str, Any], int]:
     """The body and the status of an answer. What fires is there without the hot store, too."""
     now = timezone.now()
-    start, end = window.parse(chosen, None, None, now)
     try:
+        numbers, status = _numbers(tenant, chosen, now)
         beside = {
             "firing": panels.firing(tenant),
             "history": panels.history(tenant),
@@ -89,18 +90,20 @@ def _read(tenant: str | None, chosen: str) -> tuple[dict[str, Any], int]:
         }
     except (OperationalError, InterfaceError):
         return {"error": _DATABASE_AWAY}, 503
+    return {**numbers, **beside}, status
+
+
+def _numbers(tenant: str | None, chosen: str, now: datetime) -> tuple[dict[str, Any], int]:
+    """Those of the cards and the chart, or why there are none."""
+    start, end = window.parse(chosen, None, None, now)
     try:
+        points = ("points", tenant, start.replace(second=0, microsecond=0), chosen)
         numbers = {
             "summary": summary.shared(tenant, start, end),
-            "points": cache.once(
-                ("points", tenant, start.replace(second=0, microsecond=0), chosen),
-                lambda: series.per_minute(tenant, start, end),
-            ),
+            "points": cache.once(points, lambda: series.per_minute(tenant, start, end)),
         }
     except UnknownTenantError as error:
-        return {**beside, "error": str(error)}, 404
+        return {"error": str(error)}, 404
     except QueryError as error:
-        return {**beside, "error": str(error)}, 503
-    except (OperationalError, InterfaceError):
-        return {**beside, "error": _DATABASE_AWAY}, 503
-    return {**numbers, **beside}, 200
+        return {"error": str(error)}, 503
+    return numbers, 200

@@ -6,7 +6,6 @@ finds what it goes on with, although a notification may be about many tenants th
 
 from __future__ import annotations
 
-import uuid
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
@@ -50,11 +49,6 @@ def threads_of(row: Notification) -> list[Thread]:
         return [_thread(opener, still, still) for opener, _ in found]
     stand = _how_they_stand(row, {alert for opener, _ in found for alert in opener.alert_ids})
     return [_thread_of_alerts(opener, hits, stand) for opener, hits in found]
-
-
-def openers_of(row: Notification) -> list[uuid.UUID]:
-    """The notifications that opened what `threads_of` tells of."""
-    return [opener.pk for opener, _ in _opened(row)]
 
 
 def _opened(row: Notification) -> list[tuple[Notification, frozenset[int]]]:
