@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Final
 
 from apps.monitoring.catalogue import METRICS, RATIOS, Kind
-from apps.monitoring.core.rules import budgeted, statistics_of
+from apps.monitoring.core.soundness import budgeted, statistics_of
 
 PAGE: Final = Path(__file__).resolve().parents[2] / "docs" / "metrics.md"
 MARK: Final = "<!-- {}, written by make docs -->"

@@ -5,7 +5,8 @@ from __future__ import annotations
 import re
 
 from apps.monitoring.catalogue import METRICS, RATIOS, Kind
-from apps.monitoring.core.rules import Rule, Statistic, problems
+from apps.monitoring.core.rules import Rule, Statistic
+from apps.monitoring.core.soundness import problems
 from tests.reference import metrics
 
 TEXT = metrics.PAGE.read_text()

@@ -9,7 +9,8 @@ from typing import Any, Final
 from django.utils.text import slugify
 
 from apps.monitoring.catalogue import RATIOS
-from apps.monitoring.core.rules import Operator, Rule, Scope, Statistic, problems
+from apps.monitoring.core.rules import Operator, Rule, Scope, Statistic
+from apps.monitoring.core.soundness import problems
 from apps.monitoring.models import AlertRule, Series
 
 _FIELDS: Final = ("metric", "statistic", "operator", "threshold", "window_minutes", "tenant", "scope")

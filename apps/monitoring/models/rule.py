@@ -10,7 +10,7 @@ from django.core.validators import MinValueValidator
 from django.db import models
 
 from apps.monitoring.conf import conf
-from apps.monitoring.core import rules
+from apps.monitoring.core import rules, soundness
 from apps.monitoring.core.period import Period
 from apps.monitoring.models.audit import Audited
 from apps.monitoring.models.channel import Channel
@@ -85,7 +85,7 @@ class AlertRule(Audited):
 
     def clean(self) -> None:
         """Refuse a rule that cannot work, with the field and the reason."""
-        problems = rules.problems(self.definition())
+        problems = soundness.problems(self.definition())
         if problems:
             raise ValidationError(dict(problems))
 

@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, Final
 
-from django.db import transaction
+from django.db import DatabaseError, transaction
 from django.db.models import Case, F, Min, Q, QuerySet, When, Window
 from django.db.models.functions import Coalesce
 from django.utils import timezone
@@ -290,6 +290,8 @@ def _tell_fallback(row: Notification, why: str) -> None:
     try:
         with transaction.atomic():
             fallback.tell(row, why)
+    except DatabaseError:
+        raise  # then it is not given up either: later both are done
     except Exception:
         _log.exception("the fallback is not told of notification %s", row.pk)
 

@@ -6,6 +6,8 @@ import logging
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 
+from celery.exceptions import SoftTimeLimitExceeded
+
 _log = logging.getLogger(__name__)
 
 
@@ -18,6 +20,8 @@ def isolated() -> Iterator[Callable[[], AbstractContextManager[None]]]:
     def step() -> Iterator[None]:
         try:
             yield
+        except SoftTimeLimitExceeded:
+            raise  # there is no time for others
         except Exception as error:
             _log.exception("a step failed, the others are taken all the same")
             errors.append(error)

@@ -13,8 +13,9 @@ from apps.monitoring.core import statistic
 from apps.monitoring.core.cell import Cell
 from apps.monitoring.core.clock import SECONDS, isoformat, minute_of
 from apps.monitoring.core.resolution import Resolution
-from apps.monitoring.core.rules import Operator, Rule, Scope, Statistic, problems
+from apps.monitoring.core.rules import Operator, Rule, Scope, Statistic
 from apps.monitoring.core.series import GLOBAL, SeriesKey
+from apps.monitoring.core.soundness import problems
 from apps.monitoring.core.summary import Reader
 from apps.monitoring.ingest.hotstore import HotStore
 from apps.monitoring.query import cache, source

@@ -19,9 +19,9 @@ from apps.monitoring.core.rules import (
     compared_in_words,
     condition,
     judge,
-    problems,
     subject,
 )
+from apps.monitoring.core.soundness import problems
 
 SOUND = Rule(name="slow", metric="response_time", statistic="p95", operator="gt", threshold=5_000.0)
 OF_A_SHARE: dict[str, Any] = {"metric": "error_rate", "statistic": "ratio", "threshold": 0.1}
