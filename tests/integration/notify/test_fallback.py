@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import timedelta
 
 import pytest
+from django.db import DatabaseError, connection
 
 from apps.monitoring.core.lifecycle import Notice
 from apps.monitoring.models import AlertRule, Channel, Notification
@@ -59,6 +60,26 @@ class TestTheFallback:
         deliver_channel(hook.pk, clock)
         (copy,) = copies()
         assert copy.payload["text"].endswith("Sent here because hook gave it up: the receiver answered 404.")
+
+    @pytest.mark.django_db(transaction=True)
+    def test_nothing_is_given_up_while_the_database_does_not_take_the_copy(
+        self, hook: Channel, receiver: Receiver, told: Told, clock: Clock
+    ) -> None:
+        row = told(hook)
+        receiver.always(faults.answers(404))
+        clock.passes(seconds=1)
+        with connection.cursor() as cursor:
+            cursor.execute(
+                "ALTER TABLE monitoring_notification ADD CONSTRAINT no_copies CHECK (fallback_of_id IS NULL) NOT VALID"
+            )
+            with pytest.raises(DatabaseError, match="no_copies"):
+                deliver_channel(hook.pk, clock)
+            cursor.execute("ALTER TABLE monitoring_notification DROP CONSTRAINT no_copies")
+        assert (Notification.objects.get(pk=row.pk).status, copies()) == ("pending", [])
+        clock.passes(minutes=10)
+        deliver_channel(hook.pk, clock)
+        assert Notification.objects.get(pk=row.pk).status == "dead"
+        assert len(copies()) == 1
 
     def test_not_when_it_is_told_anyway(self, hook: Channel, stand_in: Channel, told: Told, clock: Clock) -> None:
         known = rule()
