@@ -6,12 +6,11 @@ import os
 import shlex
 import subprocess
 import sys
-import time
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Self
+from typing import Self
 
 from config.embedded.process import stop
 
@@ -93,12 +92,3 @@ def environment_of_tests(**more: str) -> dict[str, str]:
     database = connection.settings_dict["NAME"]
     url = os.environ["DATABASE_URL"].rpartition("/")[0] + f"/{database}"
     return {**os.environ, "DATABASE_URL": url, "PYTHONUNBUFFERED": "1", **more}
-
-
-def eventually(what: str, check: Callable[[], Any], seconds: float, explain: Callable[[], str] = str) -> Any:
-    """Ask until the answer is true; fails with the explanation at the deadline."""
-    deadline = time.monotonic() + seconds
-    while not (answer := check()):
-        assert time.monotonic() < deadline, f"not within {seconds:.0f} s: {what}\n{explain()}"
-        time.sleep(0.1)
-    return answer

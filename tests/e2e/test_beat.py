@@ -13,7 +13,8 @@ import redis
 from django.db import connection
 from django_celery_beat.models import IntervalSchedule, PeriodicTask
 
-from tests.e2e.parts import Parts, environment_of_tests, eventually
+from tests.e2e.parts import Parts, environment_of_tests
+from tests.patience import eventually
 
 QUEUE = "probe"
 

@@ -17,7 +17,8 @@ import psycopg
 import pytest
 import redis
 
-from tests.e2e.parts import Parts, eventually
+from tests.e2e.parts import Parts
+from tests.patience import eventually
 from tests.servers.throwaway import Servers
 from tests.sinks.receiver import Receiver
 

@@ -24,9 +24,10 @@ import pytest
 
 from apps.monitoring.query.summary import summary
 from config.embedded.process import free_port, stop
-from tests.e2e.parts import ROOT, eventually
+from tests.e2e.parts import ROOT
 from tests.integration.instrument.provider import serving
 from tests.integration.rollup.stored import roll_up
+from tests.patience import eventually
 
 PAGE = (ROOT / "docs" / "instrumenting.md").read_text()
 

@@ -19,7 +19,8 @@ import redis
 from config.embedded import leftovers
 from config.embedded.postgres import _home
 from config.embedded.servers import _kept
-from tests.e2e.parts import ROOT, eventually, manage
+from tests.e2e.parts import ROOT, manage
+from tests.patience import eventually
 
 USER = """
 import sys

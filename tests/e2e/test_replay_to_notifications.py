@@ -10,7 +10,7 @@ import pytest
 from django_celery_beat.models import IntervalSchedule, PeriodicTask
 
 from apps.monitoring.models import ShardProgress
-from tests.e2e.parts import Parts, environment_of_tests, eventually
+from tests.e2e.parts import Parts, environment_of_tests
 from tests.e2e.receivers import Received, Receivers, receivers
 from tests.e2e.stored import MINUTE, Stored, stored
 from tests.oracle import made, notices, timeline
@@ -18,6 +18,7 @@ from tests.oracle.margins import near_thresholds, nearest_to_a_minute
 from tests.oracle.notices import Notice
 from tests.oracle.recording import Interaction, read
 from tests.oracle.timeline import Line
+from tests.patience import eventually
 
 PROCESSES = ("worker", "notifier", "beat")
 

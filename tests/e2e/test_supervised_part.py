@@ -14,7 +14,8 @@ import psutil
 import pytest
 
 from config.supervisor.part import SUPERVISOR
-from tests.e2e.parts import ROOT, eventually
+from tests.e2e.parts import ROOT
+from tests.patience import eventually
 
 STUBBORN = "trap '' TERM; sleep 300 & echo begun; while :; do wait; done"
 

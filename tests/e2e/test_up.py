@@ -20,7 +20,8 @@ from playwright.sync_api import Page, expect
 from config.embedded import leftovers
 from config.embedded.postgres import _home
 from config.embedded.process import free_port
-from tests.e2e.parts import ROOT, eventually
+from tests.e2e.parts import ROOT
+from tests.patience import eventually
 
 OWN, DEFAULT = "airline-is-slower-than-ever", "response-time-p95"
 

@@ -22,8 +22,9 @@ import redis
 
 from apps.monitoring.ingest.hotstore import HotStore
 from apps.monitoring.ingest.server import server
-from tests.e2e.parts import ROOT, eventually
+from tests.e2e.parts import ROOT
 from tests.integration.ingest.hot import everything, fields, interactions
+from tests.patience import eventually
 from tests.servers.throwaway import Servers
 
 SITE = "tests.faults.agent_site"

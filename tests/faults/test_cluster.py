@@ -29,7 +29,8 @@ from config.embedded.valkey import Valkey
 from tests.integration.ingest.hot import MINUTE, Writer, interaction, interactions
 from tests.integration.rollup.stored import AFTER, Row, rows, send
 from tests.integration.rollup.test_rollup import clear, some
-from tests.servers.cluster import Cluster, Move, connected, eventually
+from tests.patience import eventually
+from tests.servers.cluster import SECONDS, Cluster, Move, connected
 
 SHARDS = 4
 SHARD = shard_of("acme", SHARDS)
@@ -194,7 +195,7 @@ def write(cluster: Cluster, events: list[Any]) -> Counter[str]:
     for start in range(0, len(events), 10):
         writer.send(*events[start : start + 10])
         time.sleep(0.03)
-    eventually(writer.flusher.flush, "the cluster has taken everything")
+    eventually("the cluster has taken everything", writer.flusher.flush, SECONDS)
     return writer.flusher.counters
 
 
@@ -244,7 +245,7 @@ def test_a_replica_that_takes_over_goes_on_where_the_primary_was(tmp_path: Path)
             writing = threads.submit(write, pair, [interaction(n) for n in range(600)])
             with connected(replica) as client:
                 client.execute_command("CLUSTER FAILOVER")
-                eventually(lambda: client.info("replication")["role"] == "master", "the replica has taken over")
+                eventually("the replica has taken over", lambda: client.info("replication")["role"] == "master", SECONDS)
         assert writing.result()["flushes_refused"] == 0
         assert interactions(store_of(pair), "acme") == 600
         pair.nodes[0].kill()
@@ -264,8 +265,8 @@ def test_a_server_that_is_killed_and_comes_back_has_what_it_confirmed_and_gets_w
     with pytest.raises(redis.RedisError):
         store.backlog(SHARD)
     owner.start()
-    eventually(writer.flusher.flush, "the cluster takes flushes again")
-    eventually(lambda: answers(store), "every server answers")
+    eventually("the cluster takes flushes again", writer.flusher.flush, SECONDS)
+    eventually("every server answers", lambda: answers(store), SECONDS)
     assert writer.flusher.counters["flushes_refused"] == 0
     assert interactions(store) == 800
 
@@ -310,7 +311,7 @@ def test_a_server_that_hangs_holds_a_flush_up_once_and_the_next_one_sends_to_the
         assert {number for number, shard in writer.flusher._shards.items() if shard.in_flight} == theirs
 
         os.killpg(owner._process.pid, signal.SIGCONT)
-        eventually(writer.flusher.flush, "the cluster takes flushes again")
+        eventually("the cluster takes flushes again", writer.flusher.flush, SECONDS)
         assert interactions(store) == 2 * len(everywhere())
     finally:
         own.stop()

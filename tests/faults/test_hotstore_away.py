@@ -14,9 +14,9 @@ import redis
 from apps.monitoring.ingest.hotstore import HotStore
 from apps.monitoring.ingest.server import Single
 from config.embedded.valkey import Valkey
-from tests.e2e.parts import eventually
 from tests.faults.proxy import Proxy
 from tests.integration.ingest.hot import MINUTE, Writer, everything, fields, interaction, interactions
+from tests.patience import eventually
 
 
 @pytest.fixture

@@ -18,10 +18,10 @@ from apps.monitoring.ingest.server import Single
 from apps.monitoring.query.source import watermark
 from apps.monitoring.rollup import shards
 from config.embedded.valkey import Valkey
-from tests.e2e.parts import eventually
 from tests.integration.ingest.hot import MINUTE, Writer, interaction
 from tests.integration.rollup.stored import AFTER, Row, rows
 from tests.integration.rollup.test_rollup import clear
+from tests.patience import eventually
 
 pytestmark = pytest.mark.usefixtures("stores")
 

@@ -19,10 +19,12 @@ import redis
 from apps.monitoring.core.clock import minute_of, to_minute
 from apps.monitoring.models import ShardProgress
 from apps.monitoring.query.source import watermark
-from tests.e2e.parts import ROOT, environment_of_tests, eventually
+from tests.e2e.parts import ROOT, environment_of_tests
 from tests.integration.ingest.hot import MINUTE, interaction
 from tests.integration.rollup.stored import AFTER, Row, roll_up, rows, send
 from tests.integration.rollup.test_rollup import clear, some
+from tests.patience import eventually
+from tests.sessions import others, somebody_waits_for_a_lock
 
 pytestmark = pytest.mark.usefixtures("stores")
 
@@ -159,16 +161,7 @@ def test_killed_at_any_moment_while_records_keep_coming_it_counts_everything_onc
 
 
 def eventually_connected() -> None:
-    from django.db import connection
-
-    def connected() -> bool:
-        with connection.cursor() as cursor:
-            cursor.execute(
-                "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid()"
-            )
-            return bool(cursor.fetchone()[0])
-
-    eventually("the process has connected to Postgres", connected, 30)
+    eventually("the process has connected to Postgres", lambda: others() > 0)
 
 
 @contextmanager
@@ -179,18 +172,13 @@ def table_locked() -> Iterator[psycopg.Connection[Any]]:
         connection.rollback()
 
 
-def waiting(connection: psycopg.Connection[Any]) -> bool:
-    (count,) = connection.execute("SELECT count(*) FROM pg_locks WHERE NOT granted").fetchone() or (0,)
-    return bool(count)
-
-
 def test_killed_from_outside_while_it_waits_for_postgres(valkey: redis.Redis) -> None:
     events = some(200)
     wanted = undisturbed(valkey, events)
     send(*events)
     running = process("never", 1)
-    with table_locked() as lock:
-        eventually("the roll-up waits with its rows copied", lambda: waiting(lock), 30)
+    with table_locked():
+        eventually("the roll-up waits with its rows copied", somebody_waits_for_a_lock, 30)
         running.kill()
         running.communicate()
         assert running.returncode == -signal.SIGKILL
@@ -235,7 +223,7 @@ def test_a_killed_worker_of_celery_loses_and_repeats_nothing(valkey: redis.Redis
     with Parts(environment_of_tests(), tmp_path) as parts, table_locked() as lock:
         parts.start("worker")
         ask()
-        eventually("a worker waits with its rows copied", lambda: waiting(lock), 60, parts.told)
+        eventually("a worker waits with its rows copied", somebody_waits_for_a_lock, 60, parts.told)
         os.killpg(parts.running["worker"].pid, signal.SIGKILL)
         parts.running["worker"].wait()
         lock.rollback()

@@ -17,10 +17,11 @@ import redis
 
 from apps.monitoring.ingest.hotstore import HotStore
 from apps.monitoring.ingest.server import TIMEOUT_SECONDS, server
-from tests.e2e.parts import ROOT, eventually
+from tests.e2e.parts import ROOT
 from tests.faults.proxy import Proxy
 from tests.faults.script import ENVIRONMENT, PRELUDE, run, start, wait_for
 from tests.integration.ingest.hot import interactions
+from tests.patience import eventually
 
 
 @pytest.fixture

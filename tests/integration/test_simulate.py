@@ -19,7 +19,8 @@ from django.core.management import CommandError, call_command
 from apps.monitoring.core.clock import to_minute
 from apps.monitoring.management.commands import simulate
 from apps.monitoring.models import AlertTransition
-from tests.e2e.parts import ROOT, environment_of_tests, eventually, manage
+from tests.e2e.parts import ROOT, environment_of_tests, manage
+from tests.patience import eventually
 
 pytestmark = pytest.mark.usefixtures("stores")
 

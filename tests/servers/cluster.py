@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -15,10 +14,11 @@ from redis.cluster import RedisCluster
 
 from config.embedded.process import free_port
 from config.embedded.valkey import Valkey
+from tests.patience import eventually
 
 SLOTS: Final = 16_384
 PASSWORD: Final = "the-clusters-password"
-_SECONDS: Final = 60.0
+SECONDS: Final = 60.0
 
 
 @dataclass
@@ -67,14 +67,16 @@ class Cluster:
         node = self.join()
         with connected(node) as client, connected(primary) as of:
             client.execute_command("CLUSTER REPLICATE", of.execute_command("CLUSTER MYID"))
-            eventually(lambda: client.info("replication").get("master_link_status") == "up", "the replica has everything")
+            eventually(
+                "the replica has everything", lambda: client.info("replication").get("master_link_status") == "up", SECONDS
+            )
         return node
 
     def _meet(self) -> None:
         with connected(self.nodes[-1]) as client:
             for node in self.nodes[:-1]:
                 client.execute_command("CLUSTER MEET", "127.0.0.1", node.port, node.options[3])
-        eventually(self._is_whole, "the servers of the cluster know each other")
+        eventually("the servers of the cluster know each other", self._is_whole, SECONDS)
 
     def _is_whole(self) -> bool:
         for node in self.nodes:
@@ -103,7 +105,7 @@ class Cluster:
             found[:] = [node for node in self.nodes if owns(node, slot)]
             return bool(found)
 
-        eventually(ask, f"somebody has slot {slot}")
+        eventually(f"somebody has slot {slot}", ask, SECONDS)
         return found[0]
 
     def move(self, slot: int, to: Valkey) -> None:
@@ -119,7 +121,7 @@ class Cluster:
         with connected(self.owner(slot)) as source, connected(to) as target:
             name = target.execute_command("CLUSTER MYID")
             source.execute_command("CLUSTER MIGRATESLOTS", "SLOTSRANGE", slot, slot, "NODE", name)
-        eventually(lambda: owns(to, slot), f"slot {slot} is on its new server")
+        eventually(f"slot {slot} is on its new server", lambda: owns(to, slot), SECONDS)
 
     def stop(self) -> None:
         for node in self.nodes:
@@ -176,10 +178,3 @@ def owns(node: Valkey, slot: int) -> bool:
     with connected(node) as client:
         mine = client.execute_command("CLUSTER MYID")
         return any(part[0] <= slot <= part[1] and part[2][2] == mine for part in client.execute_command("CLUSTER SLOTS"))
-
-
-def eventually(condition: Any, what: str) -> None:
-    deadline = time.monotonic() + _SECONDS
-    while not condition():
-        assert time.monotonic() < deadline, f"never: {what}"
-        time.sleep(0.05)

@@ -22,8 +22,8 @@ from pytest_django.live_server_helper import LiveServer
 
 from apps.monitoring.models import ApiToken
 from apps.monitoring.query import cache
-from tests.e2e.parts import eventually
 from tests.integration.api.conftest import Record
+from tests.patience import eventually
 
 ASKERS = 12
 NOW = datetime.now(UTC)

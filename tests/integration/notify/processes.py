@@ -6,7 +6,6 @@ import os
 import subprocess
 import sys
 import threading
-import time
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -42,14 +41,6 @@ def run_apart(code: str, **more: str) -> str:
     said, _ = process.communicate(timeout=60)
     assert process.returncode == 0, said
     return said
-
-
-def eventually(check: Callable[[], object], seconds: float = 30.0) -> None:
-    """Ask until the answer is true, at most so long."""
-    deadline = time.monotonic() + seconds
-    while not check():
-        assert time.monotonic() < deadline, f"not within {seconds:.0f} s"
-        time.sleep(0.02)
 
 
 def at_once(*runs: Callable[[], Any], when: Callable[[], bool] = lambda: True) -> list[Any]:

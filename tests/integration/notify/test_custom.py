@@ -16,7 +16,7 @@ from apps.monitoring.notify.channels.custom.channel import CustomChannel
 from apps.monitoring.notify.channels.outcome import Delivered, Outcome, Rejected, Retry
 from apps.monitoring.notify.delivery import Report, deliver_channel
 from tests.integration.notify.conftest import Clock, Told, fresh
-from tests.integration.notify.processes import eventually
+from tests.patience import eventually
 from tests.sinks.example import message
 
 PATH = "tests.sinks.handlers."
@@ -85,7 +85,7 @@ class TestWhatGoesWrong:
         monkeypatch.setattr(module, "TOTAL_SECONDS", 10)
         pids = tmp_path / "pids"
         assert deliver("hangs", file=str(pids)) == Retry("the handler did not end within 10 seconds")
-        eventually(lambda: not any(_runs(int(pid)) for pid in pids.read_text().split()))
+        eventually("its processes have ended", lambda: not any(_runs(int(pid)) for pid in pids.read_text().split()))
 
     def test_one_that_is_not_named_by_the_settings_is_not_run(self, settings: Settings, tmp_path: Path) -> None:
         settings.MONITORING_CUSTOM_HANDLERS = []

@@ -9,7 +9,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
-from django.db import connection, transaction
+from django.db import transaction
 from pytest_django import Settings
 
 from apps.monitoring.core.lifecycle import Notice
@@ -21,8 +21,10 @@ from apps.monitoring.notify.delivery import Report, deliver_channel, due_channel
 from apps.monitoring.notify.message import Message
 from apps.monitoring.notify.thread import Thread
 from tests.integration.notify.conftest import SECRET, Clock, MakeChannel, Told, fresh
-from tests.integration.notify.processes import at_once, eventually
+from tests.integration.notify.processes import at_once
 from tests.integration.notify.rows import MINUTE
+from tests.patience import eventually
+from tests.sessions import somebody_waits_for_a_lock
 from tests.sinks import faults
 from tests.sinks.mailbox import Mailbox
 from tests.sinks.receiver import Receiver
@@ -358,7 +360,7 @@ class TestSideBySide:
             with transaction.atomic():
                 mine = delivery._claim(channel.pk, clock())
                 claimed.set()
-                eventually(_somebody_waits_for_a_lock)
+                eventually("the other one waits", somebody_waits_for_a_lock)
             return mine
 
         assert at_once(slow, lambda: delivery._claim(channel.pk, clock()), when=claimed.is_set) == [row, None]
@@ -406,9 +408,3 @@ class TestSideBySide:
         assert deliver_channel(channel.pk, clock) == Report(delivered=1)
         delivery._record(slow, Rejected("too late"), clock(), Report())
         assert fresh(row).status == "delivered"
-
-
-def _somebody_waits_for_a_lock() -> bool:
-    with connection.cursor() as cursor:
-        cursor.execute("SELECT count(*) FROM pg_locks WHERE NOT granted")
-        return bool(cursor.fetchone()[0])

@@ -23,8 +23,9 @@ from apps.monitoring.notify.delivery import LEASE, Report, deliver_channel
 from apps.monitoring.notify.sweep import sweep
 from config.embedded.postgres import Postgres
 from tests.integration.notify.conftest import SECRET, Clock, MakeChannel, Told, fresh
-from tests.integration.notify.processes import ROOT, eventually
+from tests.integration.notify.processes import ROOT
 from tests.integration.notify.rows import log_channel
+from tests.patience import eventually
 from tests.sinks import faults
 from tests.sinks.mailbox import Mailbox
 from tests.sinks.receiver import Receiver
@@ -212,7 +213,7 @@ class TestADatabaseThatCrashes:
         ).split()[-1]
         receiver.will(faults.hangs(receiver.released, takes=True))
         worker = started(postgres, DELIVER.format(seconds=0))
-        eventually(receiver.arrivals, 60)
+        eventually("it arrives", receiver.arrivals, 60)
         postgres.kill()
         receiver.released.set()
         said, _ = worker.communicate(timeout=60)

@@ -11,8 +11,9 @@ from apps.monitoring.models import Channel, Notification
 from apps.monitoring.notify import outbox
 from apps.monitoring.notify.delivery import LEASE, Report, deliver_channel, due_channels
 from tests.integration.notify.conftest import MakeChannel, fresh
-from tests.integration.notify.processes import eventually, start
+from tests.integration.notify.processes import start
 from tests.integration.notify.rows import MINUTE, instance, rule
+from tests.patience import eventually
 from tests.sinks import faults
 from tests.sinks.receiver import Receiver
 
@@ -31,7 +32,7 @@ def test_it_is_sent_again_under_the_same_id_when_the_lease_is_over(webhook: Make
     receiver.will(faults.hangs(receiver.released, takes=True))
     worker = start(f"from apps.monitoring.notify.delivery import deliver_channel\ndeliver_channel({channel.pk})")
     try:
-        eventually(receiver.arrivals)
+        eventually("it arrives", receiver.arrivals)
     finally:
         worker.kill()
         worker.communicate()

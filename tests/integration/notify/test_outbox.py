@@ -21,8 +21,10 @@ from apps.monitoring.models import Channel, Notification
 from apps.monitoring.notify import outbox
 from apps.monitoring.notify.defaults import create_missing_channels
 from apps.monitoring.notify.message import Message
-from tests.integration.notify.processes import eventually, run_apart
+from tests.integration.notify.processes import run_apart
 from tests.integration.notify.rows import MINUTE, instance, log_channel, rule
+from tests.patience import eventually
+from tests.sessions import somebody_waits_for_a_lock
 from tests.unit.notify.test_message import SCHEMA
 from workers.app import app
 
@@ -242,16 +244,10 @@ class TestSendingAgain:
             else:
                 row.update(leased_until=datetime.now(UTC) + timedelta(minutes=1))
             thread.start()
-            eventually(_somebody_waits_for_a_lock, 10)
+            eventually("the other one waits", somebody_waits_for_a_lock, 10)
         thread.join(10)
         assert sent == [0]
         assert row.values_list("status", "attempts").get() == ("delivered" if became == "delivered" else "dead", 3)
-
-
-def _somebody_waits_for_a_lock() -> bool:
-    with connection.cursor() as cursor:
-        cursor.execute("SELECT count(*) FROM pg_locks WHERE NOT granted")
-        return bool(cursor.fetchone()[0])
 
 
 @pytest.mark.django_db

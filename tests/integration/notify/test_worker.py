@@ -16,7 +16,8 @@ import redis
 from apps.monitoring.models import Channel, Notification
 from apps.monitoring.notify import outbox
 from tests.integration.notify.conftest import MakeChannel, fresh
-from tests.integration.notify.processes import ROOT, environment, eventually
+from tests.integration.notify.processes import ROOT, environment
+from tests.patience import eventually
 from tests.sinks import faults
 from tests.sinks.receiver import Receiver
 from workers.app import app
@@ -53,9 +54,9 @@ def test_a_channel_that_hangs_does_not_delay_another(notifier: Path, webhook: Ma
         stuck.always(faults.hangs(stuck.released))
         hanging, working = webhook(stuck, "stuck"), webhook(receiver)
         waiting = outbox.send_test(hanging)
-        eventually(lambda: stuck.attempts, 60)
+        eventually("the stuck receiver is asked", lambda: stuck.attempts, 60)
         sent = outbox.send_test(working)
-        eventually(lambda: fresh(sent).status == "delivered")
+        eventually("the other one is delivered", lambda: fresh(sent).status == "delivered")
         assert fresh(waiting).status == "pending", notifier.read_text()
         assert receiver.ids() == [str(sent.pk)]
 
@@ -64,14 +65,14 @@ def test_a_channel_that_hangs_does_not_delay_another(notifier: Path, webhook: Ma
 def test_an_attempt_that_failed_is_made_again_within_seconds(webhook: MakeChannel, receiver: Receiver) -> None:
     receiver.will(faults.answers(503))
     row = outbox.send_test(webhook(receiver))
-    eventually(lambda: fresh(row).status == "delivered", 60)
+    eventually("it is delivered", lambda: fresh(row).status == "delivered", 60)
     assert fresh(row).attempts == 2
     assert {attempt["webhook-id"] for attempt in receiver.attempts} == {str(row.pk)}
 
 
 def test_the_log_channel_writes_a_line_of_json(notifier: Path) -> None:
     row = outbox.send_test(Channel.objects.create(name="log", kind="log"))
-    eventually(lambda: fresh(row).status == "delivered", 60)
+    eventually("it is delivered", lambda: fresh(row).status == "delivered", 60)
     subject = "[test] Agent monitoring reaches channel log"
     assert f'"event_type":"notification","subject":"{subject}","id":"{row.pk}"' in notifier.read_text()
 
@@ -79,8 +80,8 @@ def test_the_log_channel_writes_a_line_of_json(notifier: Path) -> None:
 @pytest.mark.usefixtures("notifier")
 def test_the_sweep_delivers_what_nobody_was_asked_for(webhook: MakeChannel, receiver: Receiver) -> None:
     row = outbox.send_test(webhook(receiver, enabled=False))
-    eventually(lambda: not redis.Redis.from_url(app.conf.broker_url).llen("notifications"), 60)
+    eventually("the queue is taken", lambda: not redis.Redis.from_url(app.conf.broker_url).llen("notifications"), 60)
     Channel.objects.update(enabled=True)
     assert Notification.objects.get().status == "pending"
     app.send_task("monitoring.sweep_notifications", queue="notifications")
-    eventually(lambda: fresh(row).status == "delivered", 60)
+    eventually("it is delivered", lambda: fresh(row).status == "delivered", 60)

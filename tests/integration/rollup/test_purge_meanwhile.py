@@ -31,7 +31,7 @@ from apps.monitoring.rollup import (
 from apps.monitoring.rollup.floors import StaleError
 from apps.monitoring.rollup.periods import Period
 from apps.monitoring.rollup.retention import Retained
-from tests.e2e.parts import ROOT, environment_of_tests, eventually
+from tests.e2e.parts import ROOT, environment_of_tests
 from tests.integration.ingest.hot import interaction
 from tests.integration.rollup.purged import (
     OLD,
@@ -47,6 +47,7 @@ from tests.integration.rollup.purged import (
 )
 from tests.integration.rollup.stored import compact, nameless, roll_up, rows, send
 from tests.integration.rollup.test_retention import LATER, NOW, ago, filled, retain
+from tests.patience import eventually
 
 pytestmark = pytest.mark.usefixtures("stores")
 

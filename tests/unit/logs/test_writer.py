@@ -21,6 +21,7 @@ from apps.monitoring.logs.line import Renderer
 from apps.monitoring.logs.redaction import Redactor
 from apps.monitoring.logs.sink import Sink
 from apps.monitoring.logs.writer import LogWriter
+from tests.patience import eventually
 from tests.unit.logs.said import event
 
 RENDER = Renderer(Redactor(), FORMATS["json"])
@@ -51,19 +52,12 @@ def names(first: int, last: int) -> list[str]:
     return [f"c-{number}" for number in range(first, last)]
 
 
-def eventually(true: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + 20
-    while not true():
-        assert time.monotonic() < deadline
-        time.sleep(0.01)
-
-
 def test_lines_are_written_in_order_without_being_asked_for(writer_to: Callable[..., LogWriter], tmp_path: Path) -> None:
     path = tmp_path / "agent.log"
     writer = writer_to(path)
     for first in range(0, 3_000, 100):
         writer.put(numbered(first, first + 100))
-    eventually(lambda: writer.counters()["log_lines"] == 3_000)
+    eventually("they are written", lambda: writer.counters()["log_lines"] == 3_000)
     assert conversations(path) == names(0, 3_000)
 
 
@@ -165,7 +159,7 @@ def test_a_folder_that_is_missing_is_waited_for(writer_to: Callable[..., LogWrit
     path = tmp_path / "later" / "agent.log"
     writer = writer_to(path)
     writer.put(numbered(0, 10))
-    eventually(lambda: writer.counters()["log_writes_retried"] >= 1)
+    eventually("it is tried again", lambda: writer.counters()["log_writes_retried"] >= 1)
     path.parent.mkdir()
     assert writer.drain(20)
     assert conversations(path) == names(0, 10)
@@ -176,7 +170,7 @@ def test_a_full_disk_keeps_the_lines_and_bounds_them(writer_to: Callable[..., Lo
     writer = writer_to("/dev/full", queue_size=100)
     for number in range(300):
         writer.put(numbered(number, number + 1))
-    eventually(lambda: writer.counters()["log_writes_retried"] >= 1)
+    eventually("it is tried again", lambda: writer.counters()["log_writes_retried"] >= 1)
     counted = writer.counters()
     assert counted["log_lines"] == 0
     assert counted["log_lines_dropped"] > 0
@@ -277,7 +271,7 @@ from tests.unit.logs.test_writer import *
 os.close(1)
 writer = LogWriter(Sink("-"), RENDER)
 writer.put(numbered(0, 5))
-eventually(lambda: writer.counters()["log_lines_failed"] == 5)
+eventually("they have failed", lambda: writer.counters()["log_lines_failed"] == 5)
 """
     subprocess.run([sys.executable, "-c", script], check=True, timeout=60)
 
@@ -288,7 +282,7 @@ from tests.unit.logs.test_writer import *
 writer = LogWriter(Sink("-"), RENDER)
 writer.put(numbered(0, 1))
 writer.drain(5)
-eventually(lambda: writer.put(numbered(1, 2)) or writer.counters()["log_lines_failed"] > 0)
+eventually("they fail", lambda: writer.put(numbered(1, 2)) or writer.counters()["log_lines_failed"] > 0)
 """
     process = subprocess.Popen([sys.executable, "-c", script], stdout=subprocess.PIPE, stderr=subprocess.PIPE)
     assert process.stdout is not None
