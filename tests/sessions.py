@@ -7,23 +7,27 @@ from typing import Final
 from django.db import connection
 
 _OTHERS: Final = (
-    "SELECT count(*) FROM pg_stat_activity "
+    "SELECT pid FROM pg_stat_activity "
     "WHERE datname = current_database() AND backend_type = 'client backend' AND pid <> pg_backend_pid()"
 )
 
 
-def others() -> int:
-    """The other clients' sessions; autovacuum is nobody's client."""
-    return _count(_OTHERS)
+def others() -> set[int]:
+    """The sessions of other clients; autovacuum is nobody's client."""
+    return _pids(_OTHERS)
+
+
+def newcomers(before: set[int]) -> set[int]:
+    """Those that were not there before."""
+    return others() - before
 
 
 def somebody_waits_for_a_lock() -> bool:
-    return _count(_OTHERS + " AND wait_event_type = 'Lock'") > 0
+    return bool(_pids(_OTHERS + " AND wait_event_type = 'Lock'"))
 
 
-def _count(query: str) -> int:
+def _pids(query: str) -> set[int]:
     with connection.cursor() as cursor:
         cursor.execute("SELECT pg_stat_clear_snapshot()")  # within a transaction it would be seen once
         cursor.execute(query)
-        (count,) = cursor.fetchone()
-    return int(count)
+        return {pid for (pid,) in cursor.fetchall()}

@@ -52,6 +52,10 @@ class Conf:
     """Days that rows of one hour are kept."""
     retention_day_days: int = 3_650
     """Days that rows of one day are kept. What is older is refused."""
+    retention_alert_days: int = 365
+    """Days that an alert, what told of it and a silence are remembered after their end."""
+    retention_audit_days: int = 1_095
+    """Days that it is remembered who edited what."""
     base_url: str = "http://localhost:8000"
     log_format: str = "json"
     log_path: str = "-"

@@ -12,6 +12,7 @@ import redis
 from django.db import DatabaseError, ProgrammingError
 from django.db.models import Count, Min, Q
 
+from apps.monitoring.alerts import history
 from apps.monitoring.catalogue import LOSSES
 from apps.monitoring.conf import conf
 from apps.monitoring.core.clock import isoformat, minute_of, to_datetime
@@ -141,6 +142,10 @@ def _look_at_storage(found: Status, now: datetime) -> None:
         "purged_at": None if series.purged_at is None else series.purged_at.isoformat(),
     }
     found.details["storage"] = {**storage, "tables": disk.tables()}
+    found.details["history"] = {
+        one.part: {"kept_days": one.kept_days, "oldest": None if one.oldest is None else one.oldest.isoformat()}
+        for one in history.remembered()
+    }
 
 
 def _look_at_evaluation(found: Status, now: datetime) -> None:

@@ -10,6 +10,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from typing import Any
 
 import psycopg
@@ -24,7 +25,7 @@ from tests.integration.ingest.hot import MINUTE, interaction
 from tests.integration.rollup.stored import AFTER, Row, roll_up, rows, send
 from tests.integration.rollup.test_rollup import clear, some
 from tests.patience import eventually
-from tests.sessions import others, somebody_waits_for_a_lock
+from tests.sessions import newcomers, others, somebody_waits_for_a_lock
 
 pytestmark = pytest.mark.usefixtures("stores")
 
@@ -150,18 +151,15 @@ def test_killed_at_any_moment_while_records_keep_coming_it_counts_everything_onc
     wanted = undisturbed(valkey, events)
     for part in range(6):
         send(*events[part::6])
+        before = others()
         running = process("never", 1)
-        eventually_connected()
+        eventually("it has connected to Postgres", partial(newcomers, before))
         time.sleep(generator.uniform(0, 0.25))  # not a wait for anything: the moment of the kill is drawn
         running.kill()
         running.communicate()
         noticed()
     roll_up()
     assert rows() == wanted
-
-
-def eventually_connected() -> None:
-    eventually("the process has connected to Postgres", lambda: others() > 0)
 
 
 @contextmanager

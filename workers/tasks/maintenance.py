@@ -7,6 +7,7 @@ from typing import Final
 from celery import shared_task
 from django.utils import timezone
 
+from apps.monitoring.alerts import history
 from apps.monitoring.ingest.hotstore import HotStore
 from apps.monitoring.rollup import clock, periods
 from apps.monitoring.rollup.compaction import compact_shard
@@ -21,7 +22,9 @@ _SECONDS: Final = 180.0
 def maintenance() -> None:
     """Make time partitions ahead, check what was compacted, drop what is too old."""
     with track("maintenance"):
-        maintain(clock.earlier(timezone.now()), HotStore.from_conf())
+        now = clock.earlier(timezone.now())
+        history.forget(now)
+        maintain(now, HotStore.from_conf())
 
 
 @shared_task(name="monitoring.compaction")

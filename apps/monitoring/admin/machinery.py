@@ -9,6 +9,7 @@ from django.http import HttpRequest, HttpResponse
 from django.utils import timezone
 
 from apps.monitoring.admin.readonly import ReadOnlyAdmin
+from apps.monitoring.alerts import history
 from apps.monitoring.models import EvaluationProgress, RetentionFloor, RollupBatch, ShardProgress, TaskRun
 from apps.monitoring.rollup import disk
 
@@ -51,5 +52,10 @@ class RetentionFloorAdmin(ReadOnlyAdmin):
 
     def changelist_view(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> HttpResponse:
         """The floors, with the size of every partition, of the series and of every other table below them on the page."""
-        sizes = {"usage": disk.usage(timezone.now()), "series": disk.series(), "tables": disk.tables()}
+        sizes = {
+            "usage": disk.usage(timezone.now()),
+            "series": disk.series(),
+            "history": history.remembered(),
+            "tables": disk.tables(),
+        }
         return super().changelist_view(request, {**(extra_context or {}), **sizes})

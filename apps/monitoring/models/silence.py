@@ -86,7 +86,10 @@ def whole_minute(moment: datetime) -> datetime:
 
 
 class Silence(Matched):
-    """Holds back the notifications about what it matches, from one minute to another. It is never deleted: it expires."""
+    """Holds back the notifications about what it matches, from one minute to another.
+
+    Nobody deletes it: it expires, and is forgotten with the rest of the history.
+    """
 
     starts_at = models.DateTimeField("from", default=_now, help_text="UTC, in whole minutes.")
     ends_at = models.DateTimeField("until", default=_in_a_while, help_text="What still fires then is told then.")

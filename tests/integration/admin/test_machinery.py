@@ -8,7 +8,7 @@ import pytest
 from django.utils import timezone
 
 from apps.monitoring.core.resolution import Resolution
-from apps.monitoring.models import RetentionFloor, SeriesPurge
+from apps.monitoring.models import AuditEntry, RetentionFloor, SeriesPurge
 from apps.monitoring.rollup import partitions
 from tests.e2e.parts import environment_of_tests, manage
 from tests.integration.admin.pages import page, staff
@@ -25,6 +25,9 @@ def test_the_retention_shows_what_each_partition_takes_also_to_who_may_only_look
     assert "35 days" in shown
     assert "monitoring_series" in shown
     assert "None was purged so far." in shown
+    assert "Alerts are remembered for 365 days." in " ".join(shown.split())
+    AuditEntry.objects.create(at=now, kind="rule", object_id=1, name="x", action="created")
+    assert f"Edits are remembered for 1095 days, the oldest is of {now:%Y-%m-%d}." in page(clerk, "retentionfloor/")
     SeriesPurge.objects.create(purged=1_234, before=now.date(), purged_at=now)
     assert f"1234 without rows were purged, the last on {now:%Y-%m-%d}." in page(clerk, "retentionfloor/")
 
@@ -36,6 +39,7 @@ def test_the_status_says_what_is_stale_and_what_the_disk_holds() -> None:
     assert found["compaction"] == {"stale_hours": 0, "stale_days": 0}
     assert found["storage"]["minutes"]["bytes"] > 0
     assert found["storage"]["days"]["kept_days"] == 3_650
+    assert found["history"]["alerts"] == {"kept_days": 365, "oldest": None}
     assert (found["storage"]["series"]["purged"], found["storage"]["series"]["purged_at"]) == (0, None)
     assert found["storage"]["series"]["bytes"] > 0
     tables = found["storage"]["tables"]
