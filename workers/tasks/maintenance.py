@@ -20,11 +20,11 @@ _SECONDS: Final = 180.0
 
 @shared_task(name="monitoring.maintenance")
 def maintenance() -> None:
-    """Make time partitions ahead, check what was compacted, drop what is too old."""
+    """Make time partitions ahead, check what was compacted, drop and forget what is too old."""
     with track("maintenance"):
         now = clock.earlier(timezone.now())
-        history.forget(now)
         maintain(now, HotStore.from_conf())
+        history.forget(now)
 
 
 @shared_task(name="monitoring.compaction")
