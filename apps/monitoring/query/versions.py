@@ -34,12 +34,15 @@ class Piece(NamedTuple):
 
 
 def pieces(stored: Stored, stretches: Sequence[Stretch]) -> list[Piece]:
-    """Every minute, hour and day of the stretches. Call it in the transaction that reads the rows.
+    """Every minute, hour and day of the stretches, but for days without rows. Call it in the transaction that reads the rows.
 
+    Who writes rows notes the hour or day that they belong to: where none is noted, nobody has any. So a range costs what
+    is in it, however long it is. Hours without rows stay: what is read would fall into as many stretches.
     A minute is known by the batches that it came with, before its hour is compacted and afterwards. Where the proofs of
     these are gone, a minute of a compacted hour is as it was then, and one of a stale hour has another version each time.
     """
     of_periods = periods.versions([_whole_hours(one) if one.resolution is Resolution.MINUTE else one for one in stretches])
+    stretches = list(_with_rows(stretches, of_periods))
     of_minutes: dict[int, Hashable] = {}
     for start, end in _stale_minutes(stored, stretches):
         if batches.without_proof(start):
@@ -55,6 +58,16 @@ def pieces(stored: Stored, stretches: Sequence[Stretch]) -> list[Piece]:
     ]
 
 
+def _with_rows(stretches: Sequence[Stretch], of_periods: OfPeriods) -> Iterator[Stretch]:
+    """The parts of the stretches that lie in days of which any hour, or the day itself, is noted."""
+    days = sorted({Resolution.DAY.floor(start) for _, start in of_periods})
+    for stretch in stretches:
+        for first, last in _runs(days, Resolution.DAY):
+            start, end = max(stretch.start, first), min(stretch.end, last)
+            if start < end:
+                yield Stretch(stretch.resolution, start, end)
+
+
 def _compacted_minutes(stored: Stored, stretches: Sequence[Stretch], of_periods: OfPeriods) -> list[OfMinutes]:
     """The versions of the minutes of compacted hours that are read as minutes.
 
@@ -66,7 +79,7 @@ def _compacted_minutes(stored: Stored, stretches: Sequence[Stretch], of_periods:
 
     def read(missing: list[int]) -> list[OfMinutes]:
         found: dict[int, dict[int, Hashable]] = {hours[place]: {} for place in missing}
-        for start, end in _runs([hour for hour in found if not batches.without_proof(hour)]):
+        for start, end in _runs([hour for hour in found if not batches.without_proof(hour)], Resolution.HOUR):
             for minute, version in batches.versions(start, end).items():
                 found[Resolution.HOUR.floor(minute)][minute] = version
         for hour in filter(batches.without_proof, found):
@@ -95,15 +108,15 @@ def _whole_hours(stretch: Stretch) -> Stretch:
 
 def _stale_minutes(stored: Stored, stretches: Sequence[Stretch]) -> Iterator[tuple[int, int]]:
     """The minutes of stale hours that are read as minutes."""
-    for first, last in _runs(sorted(stored.stale.get(Resolution.HOUR, ()))):
+    for first, last in _runs(sorted(stored.stale.get(Resolution.HOUR, ())), Resolution.HOUR):
         for stretch in stretches:
             start, end = max(stretch.start, first), min(stretch.end, last)
             if stretch.resolution is Resolution.MINUTE and start < end:
                 yield start, end
 
 
-def _runs(hours: Sequence[int]) -> Iterator[tuple[int, int]]:
-    """Hours in ascending order as stretches of minutes."""
-    for _, run in groupby(enumerate(hours), lambda at: at[1] - at[0] * Resolution.HOUR):
-        own = [hour for _, hour in run]
-        yield own[0], own[-1] + Resolution.HOUR
+def _runs(starts: Sequence[int], length: Resolution) -> Iterator[tuple[int, int]]:
+    """Hours or days in ascending order as stretches of minutes."""
+    for _, run in groupby(enumerate(starts), lambda at: at[1] - at[0] * length):
+        own = [start for _, start in run]
+        yield own[0], own[-1] + length
