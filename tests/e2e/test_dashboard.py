@@ -9,7 +9,7 @@ from urllib.parse import parse_qsl, urlsplit
 
 import pytest
 from django.contrib.auth import get_user_model
-from django.contrib.auth.models import User
+from django.contrib.auth.models import Permission, User
 from playwright.sync_api import Locator, Page, expect
 from pytest_django.live_server_helper import LiveServer
 
@@ -117,6 +117,18 @@ def test_the_page_needs_a_member_of_staff(live_server: LiveServer, page: Page, s
     page.goto(f"{live_server.url}/dashboard/")
     expect(page.locator("input[name=username]")).to_be_visible()
     assert page.request.get(f"{live_server.url}/dashboard/data").status == 401
+
+
+def test_who_may_not_view_alerts_is_told_so_beside_the_numbers(page: Page, live_server: LiveServer, stores: None) -> None:
+    clerk = get_user_model().objects.create_user("clerk", is_staff=True)
+    fire("airline")
+    record("airline", 3, time.time())
+    page.goto(live_server.url + one_time_login_path(clerk))
+    expect(figure(page, "Interactions")).to_have_text("3")
+    for panel in ("#firing", "#history"):
+        expect(page.locator(panel)).to_contain_text("lacks the permission")
+    clerk.user_permissions.add(Permission.objects.get(codename="view_alert"))
+    expect(page.locator("#firing")).to_contain_text("for airline", timeout=NEXT_POLL)
 
 
 def test_new_numbers_appear_without_a_reload_and_a_tenant_can_be_chosen(dashboard: str, page: Page) -> None:

@@ -8,6 +8,7 @@ from functools import wraps
 from typing import Any, Final
 
 from django.contrib.admin.views.decorators import staff_member_required
+from django.contrib.auth.models import AbstractUser, AnonymousUser
 from django.db import InterfaceError, OperationalError
 from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.shortcuts import render
@@ -21,6 +22,7 @@ from apps.monitoring.query.errors import QueryError, UnknownTenantError
 _WINDOW: Final = "15m"
 _POLICY: Final = "default-src 'self'; base-uri 'none'; form-action 'self'; frame-ancestors 'none'"
 _DATABASE_AWAY: Final = "The database does not answer."
+_HIDDEN: Final = "Hidden: your account lacks the permission “Can view alert”, which an administrator can give it."
 
 View = Callable[[HttpRequest], HttpResponse]
 
@@ -44,7 +46,7 @@ def _guarded(view: View) -> View:
 def dashboard(request: HttpRequest) -> HttpResponse:
     """The page with its first numbers; it then asks `data` for newer ones."""
     tenant, chosen = _choice(request)
-    first, _ = _read(tenant, chosen)
+    first, _ = _read(request.user, tenant, chosen)
     return render(
         request,
         "monitoring/dashboard.html",
@@ -67,7 +69,7 @@ def data(request: HttpRequest) -> JsonResponse:
         return JsonResponse({"error": _DATABASE_AWAY}, status=503)
     if not known:
         return JsonResponse({"error": "You are signed out: load the page again."}, status=401)
-    body, status = _read(*_choice(request))
+    body, status = _read(request.user, *_choice(request))
     return JsonResponse(body, status=status)
 
 
@@ -77,20 +79,22 @@ def _choice(request: HttpRequest) -> tuple[str | None, str]:
     return request.GET.get("tenant") or None, asked if asked in window.OFFERED else _WINDOW
 
 
-def _read(tenant: str | None, chosen: str) -> tuple[dict[str, Any], int]:
+def _read(user: AbstractUser | AnonymousUser, tenant: str | None, chosen: str) -> tuple[dict[str, Any], int]:
     """The body and the status of an answer. What fires is there without the hot store, too."""
     now = timezone.now()
     try:
         numbers, status = _numbers(tenant, chosen, now)
-        beside = {
-            "firing": panels.firing(tenant),
-            "history": panels.history(tenant),
-            "tenants": panels.tenants(),
-            "now": now.isoformat(),
-        }
+        beside = {**_alerts(user, tenant), "tenants": panels.tenants(), "now": now.isoformat()}
     except (OperationalError, InterfaceError):
         return {"error": _DATABASE_AWAY}, 503
     return {**numbers, **beside}, status
+
+
+def _alerts(user: AbstractUser | AnonymousUser, tenant: str | None) -> dict[str, Any]:
+    """What fires and fired, for those who get it from the API as well; for others why it is not shown."""
+    if not user.has_perm("monitoring.view_alert"):
+        return {"firing": None, "history": None, "hidden": _HIDDEN}
+    return {"firing": panels.firing(tenant), "history": panels.history(tenant), "hidden": ""}
 
 
 def _numbers(tenant: str | None, chosen: str, now: datetime) -> tuple[dict[str, Any], int]:

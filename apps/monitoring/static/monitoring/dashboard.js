@@ -126,7 +126,9 @@ function showChartRule(points) {
   document.getElementById("chart-rule").replaceChildren(link);
 }
 
+// Those who may not see alerts are told so: an empty list would say that all is well.
 function showAlerts(data) {
+  if (data.hidden) return ["firing", "history"].forEach((id) => showTable(id, [], [], data.hidden));
   showTable("firing", ["severity", "what", "#value", "#limit", "since"], data.firing.map((a) => [
     cell(a.severity, a.severity), linked(`${a.rule} for ${a.tenant}`, a.url), figure(a.seen ?? nothing), figure(a.limit),
     cell(a.acknowledged ? `${clock(a.since)}, acknowledged` : clock(a.since)),
@@ -164,7 +166,7 @@ function showTenants(names) {
 
 // What there is beside the numbers: it comes without them when the hot store is away, or nothing is known of the tenant.
 function showBeside(data) {
-  if (!data.firing) return;
+  if (!data.tenants) return;
   showTenants(data.tenants);
   showAlerts(data);
 }
