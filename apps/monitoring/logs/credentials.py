@@ -12,6 +12,7 @@ from typing import Final
 
 from apps.monitoring.logs.outline import LONG, long_words
 from apps.monitoring.logs.scan import has_any
+from apps.monitoring.logs.spelling import narrow
 
 SECRET: Final = "[secret]"  # noqa: S105 - what stands in a secret's place
 
@@ -99,7 +100,7 @@ def redact(text: str, plain: bytes, shape: bytes) -> str:
 
 def is_name(key: str) -> bool:
     """Whether what stands under a key is a secret by its name: `password`, `X-Api-Key`, `DB_TOKEN`, not `token_usage`."""
-    return _KEY.search(key[-_LONGEST_KEY:]) is not None
+    return _KEY.search(narrow(key[-_LONGEST_KEY:])) is not None
 
 
 def _opens(text: str, lower: bytes, shape: bytes, start: int, end: int) -> bool:

@@ -13,7 +13,7 @@ from typing import Any, Final
 
 from apps.monitoring.logs import accounts, contacts, credentials
 from apps.monitoring.logs.outline import plain_of, shape_of
-from apps.monitoring.logs.spelling import MANY, in_ascii
+from apps.monitoring.logs.spelling import MANY, in_ascii, narrow
 
 
 class ContentMode(StrEnum):
@@ -126,15 +126,26 @@ def _is_name(key: object) -> bool:
 
 
 def _redacted(text: str) -> str:
-    """The text itself when nothing is found; otherwise digits, spaces and hyphens of other scripts are ASCII in it."""
+    """The text itself when nothing is found; otherwise digits, spaces and hyphens of other scripts are ASCII in it.
+
+    So are full-width forms when something is found only then. They are looked at last: before a phone number a full-width
+    colon is a mark of the sentence, and one of ASCII would say that it is another number.
+    """
     plain = plain_of(text)
     shape = shape_of(plain)
-    if not text.isascii() and (shape.count(b"0") >= _DIGITS or MANY in plain):
-        seen = in_ascii(text)
-        if seen is not text:
-            shown = _looked_at(seen, plain := plain_of(seen), shape_of(plain))
-            return text if shown == seen else shown
-    return _looked_at(text, plain, shape)
+    if text.isascii():
+        return _looked_at(text, plain, shape)
+    seen = in_ascii(text) if shape.count(b"0") >= _DIGITS or MANY in plain else text
+    shown = _looked_at(text, plain, shape) if seen is text else _seen_as(text, seen)
+    narrowed = narrow(shown)
+    return shown if narrowed is shown else _seen_as(shown, narrowed)
+
+
+def _seen_as(text: str, seen: str) -> str:
+    """The text itself when nothing is found in how it is seen."""
+    plain = plain_of(seen)
+    shown = _looked_at(seen, plain, shape_of(plain))
+    return text if shown == seen else shown
 
 
 def _looked_at(text: str, plain: bytes, shape: bytes) -> str:

@@ -1,4 +1,4 @@
-"""Digits, spaces and hyphens of other scripts, as ASCII has them: a number is known however it is typeset.
+"""Digits, spaces and hyphens of other scripts, and full-width forms, as ASCII has them: a number is known however it is set.
 
 One character for one, so places in the text stay the same.
 """
@@ -31,11 +31,19 @@ _OTHER: Final = re.compile(
     f"(?:(?<=[{OTHER_DIGITS}{_PLUS}])|{_BEHIND}(?:(?<=[{_SPACES}])|{_BEFORE})|(?<=[{_SPACES}]){_BEFORE})"
 )
 """A space beside a digit, a dash between two: in `my number—555 123 2002` it is none of the number's, and a hyphen would be."""
+_FULL_WIDTH: Final = re.compile("[\uff01-\uff5e]")
+_HALF_WIDTH: Final = {code: code - 0xFEE0 for code in range(0xFF01, 0xFF5F)}
+"""Letters, digits and signs as wide as a Chinese character, each to its own in ASCII: https://www.unicode.org/charts/PDF/UFF00.pdf"""
 
 
 def in_ascii(text: str) -> str:
     """The same text when there is nothing of the kind in it."""
     return _OTHER.sub(_spelled, text)
+
+
+def narrow(text: str) -> str:
+    """As `in_ascii`, and all full-width letters, digits and signs too; the same text when there is none of these in it."""
+    return in_ascii(text).translate(_HALF_WIDTH) if not text.isascii() and _FULL_WIDTH.search(text) is not None else text
 
 
 def _spelled(found: re.Match[str]) -> str:
