@@ -83,6 +83,7 @@ if REDIS_URL.startswith(addresses.CLUSTERS):
     )
 else:
     CELERY_BROKER_URL = variables.text("CELERY_BROKER_URL", addresses.broker_beside(REDIS_URL))
+variables.address("CELERY_BROKER_URL", addresses.broker, "a broker of Celery, such as redis://host:6379/1", CELERY_BROKER_URL)
 
 USE_TZ = True
 TIME_ZONE = "UTC"
@@ -172,7 +173,8 @@ MONITORING_RETENTION_HOUR_DAYS = variables.whole("MONITORING_RETENTION_HOUR_DAYS
 MONITORING_RETENTION_DAY_DAYS = variables.whole("MONITORING_RETENTION_DAY_DAYS", 3_650, least=MONITORING_RETENTION_HOUR_DAYS)
 MONITORING_RETENTION_ALERT_DAYS = variables.whole("MONITORING_RETENTION_ALERT_DAYS", 365, least=1)
 MONITORING_RETENTION_AUDIT_DAYS = variables.whole("MONITORING_RETENTION_AUDIT_DAYS", 1_095, least=1)
-MONITORING_BASE_URL = variables.text("MONITORING_BASE_URL", "http://localhost:8000").rstrip("/")
+_SITE = "this site, such as https://monitoring.example.com"
+MONITORING_BASE_URL = variables.address("MONITORING_BASE_URL", addresses.site, _SITE, default="http://localhost:8000")
 MONITORING_LOG_FORMAT = variables.one_of("MONITORING_LOG_FORMAT", "json", "ecs", "console")
 # The one variable that means something when it is empty: lines go nowhere.
 MONITORING_LOG_PATH = os.environ.get("MONITORING_LOG_PATH", "-")
@@ -200,9 +202,8 @@ LOGGING = {
 
 if SENTRY_DSN:
     import sentry_sdk
-    from sentry_sdk.utils import Dsn
 
-    variables.address("SENTRY_DSN", Dsn, "a project of Sentry, such as https://key@sentry.example.com/1")
+    variables.address("SENTRY_DSN", addresses.sentry, "a project of Sentry, such as https://key@sentry.example.com/1")
 
     def _redacted(event: Any, hint: Any) -> Any:
         # Late: what redacts is configured by these settings.

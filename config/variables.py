@@ -17,6 +17,8 @@ from zoneinfo import ZoneInfo
 
 from django.core.exceptions import ImproperlyConfigured
 
+from config.addresses import AddressError
+
 Read = TypeVar("Read")
 _SWITCHES: Final[Mapping[str, bool]] = {
     **dict.fromkeys(("1", "true", "yes", "on", "y", "ok"), True),
@@ -48,14 +50,18 @@ def required(name: str, remedy: str) -> str:
 def address(name: str, read: Callable[[str], Read], meant: str, default: str = "") -> Read:
     """What ``read`` makes of an address; ``meant`` says whose it is, and an example.
 
-    An address may hold a password, and so may what ``read`` complains about: neither is told.
+    An address may hold a password, and so may what ``read`` complains about: neither is told. The words of an AddressError are.
     """
     value = text(name, default) or required(name, f"give the address of {meant}")
     try:
         return read(value)
+    except AddressError as error:
+        remedy = str(error)
     except (ValueError, ImproperlyConfigured):
-        msg = f"{name} is not the address of {meant}; a port is a number, and a password has its / ? # @ as %2F %3F %23 %40"
-        raise ImproperlyConfigured(msg) from None
+        remedy = "a port is a number from 1 to 65535"
+    # Out here it has no context: a traceback would tell what was complained about.
+    msg = f"{name} is not the address of {meant}; {remedy}, and a password has its / ? # @ as %2F %3F %23 %40"
+    raise ImproperlyConfigured(msg)
 
 
 def switch(name: str, *, default: bool) -> bool:

@@ -118,6 +118,14 @@ def test_what_cannot_be_meant_is_one_line_with_its_name(monkeypatch: pytest.Monk
         ("SENTRY_DSN", SECRET),
         ("SENTRY_DSN", f"https://{SECRET}@sentry.example"),
         ("SENTRY_DSN", f"https://{SECRET}@sentry.example:port/1"),
+        ("SENTRY_DSN", f"https://{SECRET}@sentry.example:0/1"),
+        ("DATABASE_URL", f"postgres://u:{SECRET}@h/x?{SECRET}=1"),
+        ("REDIS_URL", f"redis://:{SECRET}@"),
+        ("REDIS_URL", f"redis://:a?{SECRET}=1@h"),
+        ("EMAIL_URL", f"smtp://u:{SECRET}@"),
+        ("CELERY_BROKER_URL", f"redis://:{SECRET}@h:0/1"),
+        ("CELERY_BROKER_URL", f"reddis://:{SECRET}@h"),
+        ("MONITORING_BASE_URL", f"{SECRET}.example"),
     ],
 )
 def test_an_address_that_cannot_be_read_is_named_and_its_secret_is_not(
