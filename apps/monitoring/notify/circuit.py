@@ -11,6 +11,7 @@ from typing import Final
 from django.db.models import F, QuerySet
 
 from apps.monitoring.models import Channel, Notification
+from apps.monitoring.notify.channels.outcome import LONGEST_WAIT
 
 OPENS_AFTER: Final = 3
 """Attempts that failed in a row."""
@@ -48,6 +49,16 @@ def failed(channel_id: int, reason: str, now: datetime, after: float | None) -> 
 def leave_alone(channel_id: int, now: datetime, seconds: float) -> None:
     """Make no attempt for so long."""
     Channel.objects.filter(pk=channel_id).update(paused_until=now + timedelta(seconds=seconds))
+
+
+def cut_short(now: datetime) -> None:
+    """End pauses that are longer than any there is, and make due what waits as long.
+
+    An older version waited for as long as a receiver said, for decades.
+    """
+    until = now + timedelta(seconds=LONGEST_WAIT)
+    Channel.objects.filter(paused_until__gt=until).update(paused_until=None)
+    Notification.objects.filter(status=Notification.Status.PENDING, next_attempt_at__gt=until).update(next_attempt_at=now)
 
 
 def refused(channel_id: int, reason: str, now: datetime) -> None:

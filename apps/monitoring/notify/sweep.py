@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import datetime
 
-from apps.monitoring.notify import broken, delivery, failing, fallback, outbox
+from apps.monitoring.notify import broken, circuit, delivery, failing, fallback, outbox
 from apps.monitoring.notify.isolation import isolated
 
 
@@ -13,8 +13,9 @@ def sweep(now: datetime) -> None:
 
     What has waited a day at a channel that fails is given up. None of this waits for another part of it to work.
     """
+    parts = fallback.sweep, failing.sweep, broken.sweep, delivery.give_up_too_old, circuit.cut_short, _ask_for_what_is_due
     with isolated() as step:
-        for part in (fallback.sweep, failing.sweep, broken.sweep, delivery.give_up_too_old, _ask_for_what_is_due):
+        for part in parts:
             with step():
                 part(now)
 

@@ -8,7 +8,9 @@ import pytest
 
 from apps.monitoring.models import Channel, Notification
 from apps.monitoring.notify import circuit, delivery, outbox
+from apps.monitoring.notify.channels.outcome import LONGEST_WAIT
 from apps.monitoring.notify.delivery import Report, deliver_channel, due_channels, give_up_too_old
+from apps.monitoring.notify.sweep import sweep
 from tests.integration.notify.conftest import Clock, MakeChannel, Told, fresh
 from tests.integration.notify.rows import MINUTE, log_channel
 from tests.sinks import faults
@@ -232,3 +234,18 @@ def test_a_receiver_that_is_gone_for_two_days_leaves_nothing_older_than_one(
 
 def due_since(row: Notification, moment: datetime) -> None:
     Notification.objects.filter(pk=row.pk).update(created_at=moment, next_attempt_at=moment)
+
+
+@pytest.mark.parametrize(("seconds", "arrives"), [(LONGEST_WAIT + 60, True), (LONGEST_WAIT - 60, False), (2_000_000_000, True)])
+def test_a_pause_that_is_longer_than_any_is_over(
+    seconds: float, webhook: MakeChannel, receiver: Receiver, told: Told, clock: Clock, *, arrives: bool
+) -> None:
+    channel = webhook(receiver)
+    row = told(channel)
+    circuit.leave_alone(channel.pk, clock.now, seconds)
+    Notification.objects.filter(pk=row.pk).update(next_attempt_at=clock.now + timedelta(seconds=seconds))
+    sweep(clock())
+    assert due_channels(clock()) == [channel.pk] * arrives
+    deliver_channel(channel.pk, clock)
+    assert len(receiver.arrivals()) == arrives
+    assert (Channel.objects.get().paused_until is None) == arrives
