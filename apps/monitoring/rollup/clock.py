@@ -14,6 +14,10 @@ _log = logging.getLogger(__name__)
 
 _TOLERANCE: Final = timedelta(seconds=5)
 """Clocks that are kept by NTP differ by less."""
+_SETTLED: Final = _TOLERANCE / 2
+"""So that one that wavers about the tolerance does not begin and end with each tick."""
+_told = timedelta()
+"""How far ahead of the database's the clock of this machine is by what this process has logged last; 0 when it is not."""
 
 
 def earlier(own: datetime) -> datetime:
@@ -24,8 +28,20 @@ def earlier(own: datetime) -> datetime:
     with connection.cursor() as cursor:
         cursor.execute("SELECT clock_timestamp()")
         database: datetime = cursor.fetchone()[0]
-    if abs(own - database) > _TOLERANCE:
-        ahead = (own - database).total_seconds()
-        _log.error("the clock of this machine is %+.0f s from the database's; the earlier one is taken", ahead)
+    ahead = own - database
+    if abs(ahead) > _TOLERANCE:
         note("clocks_differ")
+    _tell(ahead)
     return min(own, database)
+
+
+def _tell(ahead: timedelta) -> None:
+    """Log that the clocks begin to differ, differ by something else, and agree again: not each tick of each shard."""
+    global _told  # noqa: PLW0603 - what this process has logged
+    if abs(ahead) > _TOLERANCE and abs(ahead - _told) > _TOLERANCE:
+        _told = ahead
+        seconds = ahead.total_seconds()
+        _log.error("the clock of this machine is %+.0f s from the database's; the earlier one is taken", seconds)
+    elif _told and abs(ahead) < _SETTLED:
+        _told = timedelta()
+        _log.warning("the clock of this machine agrees with the database's again")
