@@ -29,3 +29,9 @@ def test_nobody_without_a_permission_sees_anything(rule: AlertRule) -> None:
     client = staff()
     for model in ("alert", "alertrule", "apitoken", "channel", "notification", "taskrun"):
         assert client.get(f"{HOME}/{model}/").status_code == 403
+
+
+def test_the_zone_of_the_times_is_said_once_on_a_page(admin_client: Client, rule: AlertRule) -> None:
+    alert = fire(rule, "airline")
+    for path in ("alert/", f"alert/{alert.pk}/change/", "shardprogress/"):
+        assert page(admin_client, path).count("times in UTC") == 1
