@@ -26,7 +26,7 @@ from apps.monitoring.core.lifecycle import State, Status, stays
 from apps.monitoring.core.rules import MAX_REACH, NoData, Rule, subject
 from apps.monitoring.core.silences import Hold, Matchers, Quiet, hold
 from apps.monitoring.models import AlertRule, AlertState, EvaluationProgress, RollupBatch
-from apps.monitoring.notify import outbox
+from apps.monitoring.notify import fallback, outbox
 from apps.monitoring.query.source import watermark
 from apps.monitoring.rollup import locks
 
@@ -69,11 +69,13 @@ def _catch_up(now: float, deadline: float) -> Report:
     while minute < until and (not judged or time.monotonic() < deadline):
         with attempts.noted() as failures, _uncollected(), outbox.asked_once(), transaction.atomic():
             locks.judging()
+            began = timezone.now()
             rules = _rules()
             ahead = _skip_silence(minute, until, rules)
             tables.judge(minute, max(ahead, minute + 1))
             if ahead == minute:
-                transitions += _judge_minute(minute, attempts.tried(rules, timezone.now()), _quiets(minute, now), failures)
+                transitions += _judge_minute(minute, attempts.tried(rules, began), _quiets(minute, now), failures)
+                fallback.end_crossed(began)
                 judged += 1
                 minute += 1
             else:

@@ -2,7 +2,7 @@
 
 The notification itself stays where it is and is tried on. Whose beginning went to the fallback is told of the end as
 everybody else (`outbox`), so that nothing stays open at a receiver that was only told because of a failure; here is what
-that cannot see: an end that was written before its beginning was copied.
+that cannot see: an end that was written before its beginning was copied, or at the same time.
 """
 
 from __future__ import annotations
@@ -65,8 +65,21 @@ def tell(row: Notification, why: str) -> bool:
     return _tell(row, channel.fallback_id, channel.name, why, row.alert_ids)
 
 
+def end_crossed(since: datetime) -> None:
+    """Tell the ends that this transaction has written ``since`` then wherever their beginnings were copied meanwhile.
+
+    Call it last: who copies waits from here on, and finds the ends then. Else it would be left to the channel that failed,
+    which may be switched off or deleted before it delivers them.
+    """
+    ends = Notification.objects.filter(kind=Notification.Kind.RESOLVED, created_at__gte=since, fallback_of=None)
+    if ends.exists():
+        locks.telling()
+        for row in ends:
+            end_there_too(row)
+
+
 def end_there_too(row: Notification) -> bool:
-    """After an end was delivered: tell it wherever the beginning went as a copy while the end was being written."""
+    """Tell an end wherever the beginning went as a copy while the end was being written."""
     if row.kind != Notification.Kind.RESOLVED or row.fallback_of_id is not None:
         return False
     copied = announcements(row.rule_id, row.alert_ids).filter(fallback_of__isnull=False).exclude(channel=row.channel_id)
