@@ -7,7 +7,7 @@ import time
 
 import pytest
 from genai_prices.data_snapshot import get_snapshot
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from apps.monitoring.logs import accounts, contacts, credentials
@@ -299,7 +299,7 @@ HOSTILE = [
     "-----BEGIN ", "-----BEGIN PRIVATE KEY-----", "-----BEGIN A PRIVATE KEY", "gh", "xoxb-", "SG.", "SG.aaaaaaaaaaaaaaaaa.", "phone ",
     "phone:", "call me at ", "555-123-", "555-123-2002", "1(", "\n", "é", "\ud800", "AKIA", "😀1",
     "key:", "pass", "pin", "1234567 ", "AT12 ", "cret=", "a_1",
-    "4111  ", "4111\n", "aAT12", "aDE8937040044053201300", "0171.", "01.23.", "amt_", "hooks.slack.com/", "hooks.slack.com/a/", "token=\\",
+    "4111  ", "4111\n", "aAT12", "aDE8937040044053201300", "0171.", "01.23.", "amt_", "hooks.slack.com/", "://hooks.slack.com/a/", "token=\\",
     "\\", '\\"token\\": \\', "password=\\\\", "pin:", "PIN: 1234", "://a:@", "://a:b@", "@@", "-----BEGIN PRIVATE KEY-----a-", "-a", "----",
     "\uff14", "\uff20", "\uff41\uff20", "\uff54\uff4f\uff4b\uff45\uff4e\uff1d", "\uff14\uff14\uff14\uff14\u00a0", "1\u2011", "1\u00a0", "\u2011", "\u00a0",
 ]  # fmt: skip
@@ -339,12 +339,13 @@ def test_no_address_survives_wherever_it_stands(address: str, around: str) -> No
 PIECES = [
     *(text for text, _ in FOUND), *KEPT, *" \n\u00a0\u2011\uff14\\\"’é0159.,:=+-/()#_'@", "00", "020", "7946", "123", "4567", "5551232002", "4111",
     "password", "Passw", "pin", "PIN", " is ", "was", "api", "key", "token", "secret", "pwd", "Bearer ", "sk-", "ghp_", "AKIA",
-    "abcdef0123456789", "phone", "Tel.", "call me", " on ", "DE89", "AT12", "GB", "IBAN", "amt_", "hooks.slack.com/a/", "  ", "1234", "passcode",
+    "abcdef0123456789", "phone", "Tel.", "call me", " on ", "DE89", "AT12", "GB", "IBAN", "amt_", "://hooks.slack.com/a/", "  ", "1234", "passcode",
     '\\"', "://u:",
 ]  # fmt: skip
 
 
 @given(st.lists(st.sampled_from(PIECES), min_size=1, max_size=20).map("".join))
+@example("DE89.3704.0044.0532.0130.00555-123-4567 4111 1111 1111 1111")  # what is left of it looks like a phone number
 def test_a_first_glance_overlooks_nothing_that_a_close_look_finds(text: str) -> None:
     seen = text
     if len(re.findall("[0-9]", text)) >= 7 or MANY in text.encode("ascii", "replace"):
@@ -352,8 +353,10 @@ def test_a_first_glance_overlooks_nothing_that_a_close_look_finds(text: str) -> 
     closely = closely_looked_at(seen)
     first = text if closely == seen else closely
     narrowed = narrow(first)
-    closely = closely_looked_at(narrowed)
-    assert REDACTOR.redact(text) == (first if closely == narrowed else closely)
+    if narrowed != first:  # else it is not looked at twice
+        closely = closely_looked_at(narrowed)
+        first = first if closely == narrowed else closely
+    assert REDACTOR.redact(text) == first
 
 
 def closely_looked_at(seen: str) -> str:
