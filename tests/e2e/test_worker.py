@@ -15,8 +15,7 @@ from apps.monitoring.core.clock import to_datetime
 from apps.monitoring.models import RollupBatch, ShardProgress
 from tests.celery_nodes.process import ProcessContainer
 from tests.e2e.parts import ROOT, environment_of_tests
-from tests.integration.rollup.stored import send
-from tests.integration.rollup.test_rollup import some
+from tests.integration.rollup.stored import send, some
 from tests.patience import eventually
 
 QUEUES = "rollup,alerts,notifications,maintenance"

@@ -27,8 +27,7 @@ from apps.monitoring.rollup import shards
 from apps.monitoring.status import status
 from config.embedded.valkey import Valkey
 from tests.integration.ingest.hot import MINUTE, Writer, interaction, interactions
-from tests.integration.rollup.stored import AFTER, Row, rows, send
-from tests.integration.rollup.test_rollup import clear, some
+from tests.integration.rollup.stored import AFTER, Row, clear, rows, send, some
 from tests.patience import eventually
 from tests.servers.cluster import SECONDS, Cluster, Move, connected
 

@@ -18,10 +18,9 @@ from apps.monitoring.models import RetentionFloor
 from apps.monitoring.rollup import partitions, periods, retention
 from tests.e2e.parts import ROOT, environment_of_tests
 from tests.faults.test_rollup_killed import free
-from tests.integration.rollup.stored import compact, roll_up, rows, send
+from tests.integration.rollup.stored import clear, compact, roll_up, rows, send
 from tests.integration.rollup.test_compaction import LATER, spread
 from tests.integration.rollup.test_retention import NOW, counted, day, days_with_minutes, filled
-from tests.integration.rollup.test_rollup import clear
 from tests.patience import eventually
 
 pytestmark = pytest.mark.usefixtures("stores")

@@ -14,8 +14,7 @@ from apps.monitoring.models import AlertRule, EvaluationProgress
 from apps.monitoring.rollup import locks
 from tests.e2e.parts import environment_of_tests
 from tests.faults.test_rollup_killed import noticed, process
-from tests.integration.alerts.judged import end_of, everything
-from tests.integration.alerts.test_evaluate import forget, mixed, several_rules
+from tests.integration.alerts.judged import end_of, everything, forget, mixed, several_rules
 from tests.integration.rollup.stored import roll_up, send
 from tests.patience import eventually
 

@@ -19,8 +19,7 @@ from apps.monitoring.query.source import watermark
 from apps.monitoring.rollup import shards
 from config.embedded.valkey import Valkey
 from tests.integration.ingest.hot import MINUTE, Writer, interaction
-from tests.integration.rollup.stored import AFTER, Row, rows
-from tests.integration.rollup.test_rollup import clear
+from tests.integration.rollup.stored import AFTER, Row, clear, rows
 from tests.patience import eventually
 
 pytestmark = pytest.mark.usefixtures("stores")

@@ -22,8 +22,7 @@ from apps.monitoring.models import ShardProgress
 from apps.monitoring.query.source import watermark
 from tests.e2e.parts import ROOT, environment_of_tests
 from tests.integration.ingest.hot import MINUTE, interaction
-from tests.integration.rollup.stored import AFTER, Row, roll_up, rows, send
-from tests.integration.rollup.test_rollup import clear, some
+from tests.integration.rollup.stored import AFTER, Row, clear, roll_up, rows, send, some
 from tests.patience import eventually
 from tests.sessions import newcomers, others, somebody_waits_for_a_lock
 

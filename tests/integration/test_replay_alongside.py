@@ -34,8 +34,7 @@ from config.embedded.valkey import Valkey
 from tests.e2e.parts import ROOT, environment_of_tests, manage
 from tests.integration.alerts.judged import channel, rule
 from tests.integration.ingest.hot import interaction, interactions
-from tests.integration.rollup.stored import rows, send, value
-from tests.integration.rollup.test_rollup import clear
+from tests.integration.rollup.stored import clear, rows, send, value
 from tests.patience import eventually
 
 pytestmark = pytest.mark.usefixtures("stores")

@@ -38,3 +38,14 @@ def errors(answer: Any) -> dict[str, list[str]]:
     """What a form complains about, by field."""
     assert answer.status_code == 200, "the form was accepted"
     return dict(answer.context["adminform"].form.errors)
+
+
+def form(**more: Any) -> dict[str, Any]:
+    """What a rule's form sends."""
+    return {
+        "name": "mine", "description": "", "enabled": "on", "severity": "warning", "metric": "response_time",
+        "statistic": "p95", "operator": "gt", "threshold": "2500.5", "window_minutes": "7", "min_samples": "3",
+        "scope": "every_tenant", "tenant": "", "label_filter": "{}", "for_minutes": "2", "recovery_threshold": "",
+        "keep_firing_for_minutes": "0", "no_data": "ok", "cooldown_minutes": "15", "message_template": "",
+        "runbook_url": "", "change_against": "", "budget": "", **more,
+    }  # fmt: skip

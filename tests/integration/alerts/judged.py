@@ -6,6 +6,8 @@ from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
+from django.db import connection
+
 from apps.monitoring.alerts.evaluate import Report, evaluate
 from apps.monitoring.core.clock import to_datetime, to_minute
 from apps.monitoring.ingest.buffer import Event
@@ -100,3 +102,41 @@ def everything() -> dict[str, list[Any]]:
             key=str,
         ),
     }
+
+
+def mixed() -> dict[int, list[Event]]:
+    """Three tenants over twenty minutes: slow at times, failing at times, silent at times."""
+    minutes: dict[int, list[Event]] = {}
+    for offset in range(20):
+        minutes[offset] = [
+            *answered(SLOW if offset % 7 in {2, 3, 4} else FAST, "acme", offset, 4),
+            *answered(SLOW if offset in {3, 4, 5, 15} else FAST, "bolt", offset, 3, handoff_triggered=offset in {6, 7}),
+        ]
+        if not 8 <= offset < 12:
+            minutes[offset] += answered(FAST, "cyan", offset, 5, agent_response=None if offset in {5, 6} else "yes")
+    return minutes
+
+
+def several_rules() -> None:
+    """Of every kind, on one channel."""
+    channel()
+    rule("slow")
+    rule("slow-for", for_minutes=2, keep_firing_for_minutes=1)
+    rule("silent", no_data="alert", metric="interactions", statistic="count", operator="lt", threshold=1.0)
+    rule("errors", metric="error_rate", statistic="ratio", threshold=0.2, window_minutes=3)
+    rule("handoffs", metric="handoff_rate", statistic="ratio", threshold=0.3, window_minutes=2)
+    rule("all-slow", scope="global", statistic="p95", window_minutes=5, cooldown_minutes=3)
+    rule("one-slow", scope="one_tenant", tenant="bolt", statistic="mean", window_minutes=2)
+
+
+def forget() -> None:
+    """As if nothing had been recorded and judged."""
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "TRUNCATE monitoring_metricsnapshot, monitoring_series, monitoring_rollupbatch, monitoring_shardprogress, "
+            "monitoring_evaluationprogress, monitoring_alerttransition, monitoring_alertstate, monitoring_alert, "
+            "monitoring_notification CASCADE"
+        )
+    from apps.monitoring.rollup import batches
+
+    batches.forget()

@@ -16,8 +16,19 @@ from django.db import OperationalError, connection
 from apps.monitoring.alerts.evaluate import evaluate
 from apps.monitoring.models import AlertRule, AlertState
 from apps.monitoring.status import status
-from tests.integration.alerts.judged import SLOW, answered, channel, end_of, everything, history, play, rule
-from tests.integration.alerts.test_evaluate import forget, mixed, several_rules
+from tests.integration.alerts.judged import (
+    SLOW,
+    answered,
+    channel,
+    end_of,
+    everything,
+    forget,
+    history,
+    mixed,
+    play,
+    rule,
+    several_rules,
+)
 from tests.integration.rollup.stored import roll_up, send
 
 pytestmark = pytest.mark.usefixtures("stores")

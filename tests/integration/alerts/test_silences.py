@@ -11,8 +11,7 @@ from django.core.exceptions import ValidationError
 from apps.monitoring.alerts.silences import expire, firing_under
 from apps.monitoring.core.clock import to_datetime, to_minute
 from apps.monitoring.models import AlertRule, AlertState, AlertTransition, Notification, Silence
-from tests.integration.alerts.judged import FAST, SLOW, answered, channel, end_of, everything, history, play, rule
-from tests.integration.alerts.test_evaluate import forget
+from tests.integration.alerts.judged import FAST, SLOW, answered, channel, end_of, everything, forget, history, play, rule
 from tests.integration.ingest.hot import MINUTE
 from tests.integration.rollup.stored import roll_up, send
 

@@ -33,8 +33,7 @@ from apps.monitoring.query.summary import summary
 from apps.monitoring.rollup import floors
 from apps.monitoring.rollup.cells import Cells, cells_of, merge
 from tests.integration.ingest.hot import Writer, interaction
-from tests.integration.rollup.stored import compact, roll_up, send
-from tests.integration.rollup.test_rollup import clear
+from tests.integration.rollup.stored import clear, compact, roll_up, send
 from tests.unit.ingest.made import KINDS, event, merged
 
 TENANTS = ("acme", "bolt", "cyan")

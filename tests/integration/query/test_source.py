@@ -24,8 +24,7 @@ from apps.monitoring.query.summary import summary
 from apps.monitoring.query.window import parse
 from apps.monitoring.rollup import batches, periods, shards
 from tests.integration.ingest.hot import MINUTE, Writer, interaction
-from tests.integration.rollup.stored import AFTER, roll_up, send
-from tests.integration.rollup.test_rollup import TENANTS, some
+from tests.integration.rollup.stored import AFTER, TENANTS, roll_up, send, some
 from tests.patience import eventually
 from tests.sessions import newcomers, others
 from tests.unit.ingest.made import event

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import random
 from collections.abc import Callable, Iterable
 from typing import Any
 
+import redis
 from django.db import connection
 
 from apps.monitoring.core import distinct, histogram
@@ -12,12 +14,16 @@ from apps.monitoring.core.clock import to_minute
 from apps.monitoring.core.event import Event
 from apps.monitoring.core.resolution import Resolution
 from apps.monitoring.ingest.hotstore import HotStore
+from apps.monitoring.models import Compaction, RollupBatch, ShardProgress
 from apps.monitoring.rollup import periods, shards
 from apps.monitoring.rollup.compaction import compact_shard
-from tests.integration.ingest.hot import MINUTE, Writer
+from tests.integration.ingest.hot import MINUTE, Writer, interaction
+from tests.unit.ingest.made import KINDS, event
 
 AFTER = (MINUTE + 30) * 60.0
 """When every minute of the tests is long due."""
+
+TENANTS = [f"tenant-{number}" for number in range(12)]
 
 Row = tuple[str, str, str, int, int]
 """Tenant, metric, labels, minute, shard."""
@@ -98,3 +104,37 @@ def nameless() -> int:
             "WHERE coalesce(s.leased_until < (m.ts AT TIME ZONE 'UTC')::date, true)"
         )
         return int(cursor.fetchone()[0])
+
+
+def some(count: int, seed: int = 1, minutes: int = 3) -> list[Any]:
+    """Interactions of some tenants in some minutes, and events of every kind among them."""
+    generator = random.Random(seed)
+    made: list[Any] = []
+    for number in range(count):
+        tenant, minute = generator.choice(TENANTS), MINUTE + generator.randrange(minutes)
+        made.append(
+            interaction(
+                generator.randrange(40),
+                tenant,
+                minute,
+                processing_time_ms=generator.lognormvariate(6, 1),
+                model_used=generator.choice(["gpt-4o", "mini", None]),
+                handoff_triggered=generator.random() < 0.2,
+                agent_response="" if generator.random() < 0.9 else None,
+                estimated_cost=generator.choice([None, 0.01, 0.1]),
+            )
+        )
+        kind = generator.choice(list(KINDS))
+        if number % 5 == 0:
+            made.append(event(kind, minute * 60.0, tenant))
+    return made
+
+
+def clear(valkey: redis.Redis) -> None:
+    """As if nothing had been recorded; series are still known."""
+    valkey.flushall()
+    RollupBatch.objects.all().delete()
+    ShardProgress.objects.all().delete()
+    Compaction.objects.all().delete()
+    with connection.cursor() as cursor:
+        cursor.execute("TRUNCATE monitoring_metricsnapshot")

@@ -18,8 +18,7 @@ from apps.monitoring.models import Compaction, ShardProgress
 from apps.monitoring.rollup import compaction, invariants, locks, partitions, periods, shards
 from apps.monitoring.rollup.periods import Period
 from tests.integration.ingest.hot import MINUTE, interaction
-from tests.integration.rollup.stored import Row, compact, merged, roll_up, rows, send
-from tests.integration.rollup.test_rollup import TENANTS, clear
+from tests.integration.rollup.stored import TENANTS, Row, clear, compact, merged, roll_up, rows, send
 from tests.unit.ingest.made import KINDS, event
 
 pytestmark = pytest.mark.usefixtures("stores")

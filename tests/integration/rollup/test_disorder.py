@@ -15,8 +15,7 @@ from apps.monitoring.ingest.hotstore import Batch, Chunk, HotStore, shard_of
 from apps.monitoring.models import RollupBatch, ShardProgress
 from apps.monitoring.rollup import batches, shards
 from tests.integration.ingest.hot import MINUTE, Writer, interaction
-from tests.integration.rollup.stored import AFTER, roll_up, rows, send, value
-from tests.integration.rollup.test_rollup import clear, some
+from tests.integration.rollup.stored import AFTER, clear, roll_up, rows, send, some, value
 from tests.unit.ingest.made import event
 
 pytestmark = pytest.mark.usefixtures("stores")

@@ -23,8 +23,7 @@ from apps.monitoring.rollup.retention import Retained
 from tests.e2e.parts import environment_of_tests
 from tests.integration.alerts.judged import rule
 from tests.integration.ingest.hot import interaction
-from tests.integration.rollup.stored import compact, merged, roll_up, rows, send, value
-from tests.integration.rollup.test_rollup import some
+from tests.integration.rollup.stored import compact, merged, roll_up, rows, send, some, value
 
 pytestmark = pytest.mark.usefixtures("stores")
 
