@@ -11,6 +11,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
+from pathlib import Path
 from typing import Any
 
 import psutil
@@ -30,7 +31,8 @@ MINUTE = int(time.time() // 60) - 60
 COLUMNS = "ts, count, sum, min, max, series_id, resolution, part, data"
 TYPES = ("timestamptz", "int8", "int8", "int8", "int8", "int4", "int2", "int2", "bytea")
 KEY = "ts, part, series_id, resolution"
-_PROCESSES = 2
+_WORKER = (Path(__file__).resolve().parents[2] / "Procfile").read_text().partition("\nworker: ")[2].partition("\n")[0].split()
+_PROCESSES = int(_WORKER[_WORKER.index("-c") + 1])
 """Of a worker, as the Procfile starts it."""
 _PIECE = 1 << 18
 """Bytes of the bare COPY that are sent at once."""
