@@ -9,7 +9,8 @@ import sys
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from types import TracebackType
+from string import Template
+from types import MappingProxyType, TracebackType
 from typing import Self
 
 from config.embedded.process import stop
@@ -18,12 +19,12 @@ ROOT = Path(__file__).resolve().parents[2]
 _END_SECONDS = 20.0
 
 
-def command_of(part: str) -> list[str]:
+def command_of(part: str, environment: Mapping[str, str] = MappingProxyType({})) -> list[str]:
     """The command line of a part of the Procfile, its program taken from this virtual environment."""
     for line in (ROOT / "Procfile").read_text().splitlines():
         name, _, command = line.partition(":")
         if name == part:
-            program, *arguments = shlex.split(command)
+            program, *arguments = shlex.split(Template(command).safe_substitute(environment))
             return [str(Path(sys.executable).parent / program), *arguments]
     raise LookupError(part)
 
@@ -49,7 +50,7 @@ class Parts:
         for name in names:
             with self.log(name).open("ab") as log:
                 self.running[name] = subprocess.Popen(
-                    command_of(name),
+                    command_of(name, self.environment),
                     cwd=ROOT,
                     env=dict(self.environment),
                     stdin=subprocess.DEVNULL,

@@ -192,3 +192,15 @@ def test_a_replay_in_real_time_takes_its_time_and_counts_the_same(tmp_path: Path
     call_command("replay", str(recording), start=START.isoformat(), speed="4", stdout=io.StringIO())
     assert time.monotonic() - began >= 0.5
     assert summary("t")["interactions"] == {"total": 3, "answered": 3}
+
+
+def test_an_answer_of_which_it_is_not_said_whether_it_was_completed_is_an_answer(tmp_path: Path) -> None:
+    recording = tmp_path / "null.jsonl"
+    line = '{"tenant": "t", "offset_ms": 0, "processing_time_ms": 100, "agent_response": "."%s}\n'
+    recording.write_text(
+        "".join(line % more for more in ("", ', "completed": null', ', "completed": true', ', "completed": false'))
+    )
+    replay(recording)
+    found = summary("t")
+    assert found["interactions"] == {"total": 4, "answered": 3}
+    assert found["errors"]["by_operation"] == {"no_answer": 1}

@@ -16,8 +16,8 @@ from apps.monitoring.models import ApiToken
 class ApiTokenAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
     """Bound to one tenant, or to none."""
 
-    list_display = ("name", "tenant_or_all", "can_write", "created_at", "last_used_at")
-    fields = ("name", "tenant", "can_write")
+    list_display = ("name", "tenant_or_all", "can_write", "can_record", "created_at", "last_used_at")
+    fields = ("name", "tenant", "can_write", "can_record")
     search_fields = ("name", "tenant", "can_write")
 
     @admin.display(description="tenant", ordering="tenant")
@@ -31,7 +31,7 @@ class ApiTokenAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
 
     def save_model(self, request: HttpRequest, obj: ApiToken, form: Any, change: bool) -> None:  # noqa: ARG002, FBT001
         """Make the secret."""
-        made, secret = ApiToken.issue(obj.name, obj.tenant, can_write=obj.can_write)
+        made, secret = ApiToken.issue(obj.name, obj.tenant, can_write=obj.can_write, can_record=obj.can_record)
         obj.pk, obj.created_at = made.pk, made.created_at
         obj.secret = secret  # type: ignore[attr-defined]  # for the one page that shows it
 

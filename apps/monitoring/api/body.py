@@ -9,10 +9,10 @@ import orjson
 from rest_framework.exceptions import APIException, ParseError
 from rest_framework.parsers import BaseParser
 
+from apps.monitoring.core.depth import DEEPEST, is_deep
+
 MOST: Final = 256 * 1024
 """Bytes. The largest rule is a few thousand."""
-_DEEPEST: Final = 50
-"""Levels. What checks and stores values goes down one call a level, and Python has only so many."""
 
 
 class TooLargeError(APIException):
@@ -42,14 +42,6 @@ class JSONBody(BaseParser):
             value = orjson.loads(content)
         except orjson.JSONDecodeError as error:
             raise ParseError(f"The body is no JSON: {error}") from None
-        if _is_deep(value):
-            raise ParseError(f"The body is nested deeper than {_DEEPEST} levels.")
+        if is_deep(value):
+            raise ParseError(f"The body is nested deeper than {DEEPEST} levels.")
         return value
-
-
-def _is_deep(value: Any) -> bool:
-    level = [value]
-    for _ in range(_DEEPEST):
-        inner = [one.values() if isinstance(one, dict) else one for one in level if isinstance(one, dict | list)]
-        level = [child for children in inner for child in children]
-    return bool(level)

@@ -11,6 +11,7 @@ from rest_framework.permissions import BasePermission
 from rest_framework.request import Request
 
 from apps.monitoring.core.rules import Scope
+from apps.monitoring.interactions.sender import ELSEWHERE
 from apps.monitoring.models import Alert, AlertRule, ApiToken, Silence
 
 if TYPE_CHECKING:
@@ -52,11 +53,25 @@ _MAY_ALSO: Final[Mapping[type[Model], frozenset[str]]] = {
 
 
 class HasAccess(BasePermission):
-    """A token, or a signed-in member of staff."""
+    """A token that looks, or a signed-in member of staff."""
 
     def has_permission(self, request: Request, view: APIView) -> bool:  # noqa: ARG002 - the framework's signature
         """Whether the request may ask anything at all."""
-        return isinstance(request.auth, ApiToken) or bool(request.user and request.user.is_staff)
+        if not isinstance(request.auth, ApiToken):
+            return bool(request.user and request.user.is_staff)
+        if request.auth.can_record:
+            raise PermissionDenied("The token only records.")
+        return True
+
+
+class MayRecord(BasePermission):
+    """A token that records."""
+
+    def has_permission(self, request: Request, view: APIView) -> bool:  # noqa: ARG002 - the framework's signature
+        """Whether the request may record for any tenant; for which is said line by line."""
+        if isinstance(request.auth, ApiToken) and not request.auth.can_record:
+            raise PermissionDenied("The token does not record: make one that may in the admin.")
+        return isinstance(request.auth, ApiToken)
 
 
 class MayUse(HasAccess):
@@ -104,8 +119,7 @@ def visible(request: Request, asked: str | None) -> str | None:
     if not mine:
         return asked or None
     if asked not in {None, "", mine}:
-        msg = "The token is bound to another tenant."
-        raise PermissionDenied(msg)
+        raise PermissionDenied(ELSEWHERE)
     return mine
 
 

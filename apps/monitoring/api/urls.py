@@ -7,6 +7,7 @@ from rest_framework.routers import SimpleRouter
 
 from apps.monitoring.api import alerts, channels, mute_windows, problem, rules, silences, views
 from apps.monitoring.api.explain import ExplainView
+from apps.monitoring.api.interactions import InteractionsView
 
 _rows = SimpleRouter(trailing_slash=False)
 _rows.register("rules", rules.RulesView, "rule")
@@ -19,6 +20,7 @@ urlpatterns = [
     path("api/v1/", include(_rows.urls)),
     path("api/v1/metrics/summary", views.SummaryView.as_view(), name="metrics-summary"),
     path("api/v1/metrics/series", views.SeriesView.as_view(), name="metrics-series"),
+    path("api/v1/interactions", InteractionsView.as_view(), name="interactions"),
     path("api/v1/rules/<int:pk>/explain", ExplainView.as_view(), name="rules-explain"),
     path("healthz", views.HealthView.as_view(), name="healthz"),
     path("readyz", views.ReadyView.as_view(), name="readyz"),

@@ -16,6 +16,8 @@ Event = list[Any]
 
 TYPE: Final = 0
 TENANT: Final = 1
+HANDED_OVER: Final = 2
+TIMESTAMP: Final = 3
 BELONGS: Final = 4
 HEAD: Final = 5
 """Where the values begin."""

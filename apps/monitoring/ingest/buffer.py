@@ -46,32 +46,50 @@ class Buffer:
 
         What a signal raises in the main thread (KeyboardInterrupt, SystemExit) is raised again, once all events are in.
         """
-        signalled: BaseException | None = None
         with self._lock:
-            slots, tallies = self._slots, self._tallies
-            for event in events:
-                kind, tenant, handed_over, timestamp = event[:BELONGS]
-                when, refused = handed_over, None
-                if timestamp is not None:
-                    when, refused = _moment(timestamp, handed_over)
-                tally = tallies.get(tenant)
-                if tally is None:
-                    tally = self._tally(tenant)
-                key = (int(when // SECONDS), tenant)
-                slot = slots.get(key)
-                if slot is None:
-                    slot = slots[key] = Slot()
-                tally.slot = slot
-                try:
-                    if refused is not None:
-                        tally.refuse(refused)
-                    TRANSLATORS[kind](tally, event)
-                except Exception:
-                    tally.refuse("unreadable")
-                except BaseException as error:
-                    tally.refuse("unreadable")
-                    if threading.current_thread() is threading.main_thread():
-                        signalled = error
+            self._merge(events, self._slots)
+
+    def apart(self, events: list[Event]) -> Slots:
+        """What events come to by themselves, for whoever sends them on: under the same caps, and not added to the others."""
+        with self._lock:
+            slots: Slots = {}
+            self._merge(events, slots)
+            self._forget()
+            return slots
+
+    def take(self) -> Slots:
+        """Everything merged so far; the buffer is empty after."""
+        with self._lock:
+            slots, self._slots = self._slots, {}
+            self._forget()
+            return slots
+
+    def _merge(self, events: list[Event], slots: Slots) -> None:
+        signalled: BaseException | None = None
+        tallies = self._tallies
+        for event in events:
+            kind, tenant, handed_over, timestamp = event[:BELONGS]
+            when, refused = handed_over, None
+            if timestamp is not None:
+                when, refused = _moment(timestamp, handed_over)
+            tally = tallies.get(tenant)
+            if tally is None:
+                tally = self._tally(tenant)
+            key = (int(when // SECONDS), tenant)
+            slot = slots.get(key)
+            if slot is None:
+                slot = slots[key] = Slot()
+            tally.slot = slot
+            try:
+                if refused is not None:
+                    tally.refuse(refused)
+                TRANSLATORS[kind](tally, event)
+            except Exception:
+                tally.refuse("unreadable")
+            except BaseException as error:
+                tally.refuse("unreadable")
+                if threading.current_thread() is threading.main_thread():
+                    signalled = error
         if signalled is not None:
             raise signalled
 
@@ -81,13 +99,9 @@ class Buffer:
         tally = self._tallies[tenant] = Tally(self.caps, tenant, self._redact, self._prices)
         return tally
 
-    def take(self) -> Slots:
-        """Everything merged so far; the buffer is empty after."""
-        with self._lock:
-            slots, self._slots = self._slots, {}
-            if sum(map(len, self._tallies.values())) > _MAX_REMEMBERED:
-                self._tallies.clear()
-            return slots
+    def _forget(self) -> None:
+        if sum(map(len, self._tallies.values())) > _MAX_REMEMBERED:
+            self._tallies.clear()
 
 
 def _moment(timestamp: object, handed_over: float) -> tuple[float, str | None]:

@@ -14,23 +14,21 @@ from typing import Final
 import redis
 
 from apps.monitoring import logs
-from apps.monitoring.catalogue import BY_CODE, METRICS, OTHER, USER_PREFIX, by_code, user_metric
+from apps.monitoring.catalogue import BY_CODE, METRICS
 from apps.monitoring.core import series
 from apps.monitoring.core.clock import minute_of
 from apps.monitoring.core.series import GLOBAL
 from apps.monitoring.ingest.buffer import Buffer
 from apps.monitoring.ingest.failure import is_final, pause, reason
 from apps.monitoring.ingest.hotstore import HotStore, shard_of
-from apps.monitoring.ingest.labels import LabelCaps, overflowed
 from apps.monitoring.ingest.slot import Slot
+from apps.monitoring.ingest.together import Together
 from apps.monitoring.ingest.waiting import Record, Waiting
 
 _log = logging.getLogger(__name__)
 
 _CHUNK: Final = 4_000
 """Fields of tenants in one script call, which adds what they come to all together: about 5 ms of the server's time."""
-
-_MAX_RENAMED: Final = 20_000
 
 FAILED: Final = "flushes_failed_"
 """A failed flush is counted under this and the reason."""
@@ -61,8 +59,7 @@ class Flusher:
         self._shards: dict[int, _Shard] = {}
         self._away_since: float | None = None
         self._failures = 0
-        self._global_caps = LabelCaps(buffer.caps.cap)
-        self._renamed: dict[str, str] = {}
+        self.together = Together(buffer.caps.cap)
         self.counters: Counter[str] = Counter()
         self._told = _of_the_log()  # what was lost before is not this one's to tell
 
@@ -106,50 +103,6 @@ class Flusher:
         self._told += news
         self._shard(shard_of(GLOBAL, self._store.shards)).waiting.merge(minute_of(time.time()), GLOBAL, slot)
 
-    def _with_all_together(self, records: list[Record]) -> list[Record]:
-        """The records, and for each minute of theirs what they add to all tenants together.
-
-        It goes in the same call: whatever dies between two calls, all tenants together are the sum of the tenants.
-        """
-        together: dict[int, Slot] = {}
-        tenants: list[Record] = []
-        for record in records:
-            minute, tenant, slot = record
-            if tenant == GLOBAL:  # what befell the monitoring: it is of no tenant
-                together.setdefault(minute, Slot()).merge(slot)
-            else:
-                tenants.append(record)
-                self._merge_capped(together.setdefault(minute, Slot()), slot)
-        return [*tenants, *((minute, GLOBAL, slot) for minute, slot in together.items())]
-
-    def _merge_capped(self, into: Slot, slot: Slot) -> None:
-        """Add a slot under the labels that all tenants together may have."""
-        for name, times in slot.counters.items():
-            into.count(self._global_series(name, into), times)
-        for name, (times, total) in slot.amounts.items():
-            into.add(self._global_series(name, into), total, times)
-        for name, distribution in slot.distributions.items():
-            into.merge_distribution(self._global_series(name, into), distribution)
-        for name, members in slot.members.items():
-            into.members.setdefault(name, set()).update(members)
-
-    def _global_series(self, name: str, into: Slot) -> str:
-        renamed = self._renamed.get(name) or self._rename(name)
-        if renamed != name:
-            into.count(series.encode(METRICS["label_overflow"], (by_code(renamed.split("\x1f", maxsplit=1)[0]).name,)))
-        return renamed
-
-    def _rename(self, name: str) -> str:
-        code, *labels = name.split("\x1f")
-        renamed = name
-        if code not in BY_CODE and self._global_caps.admit(GLOBAL, USER_PREFIX, (code,)) is None:
-            renamed = user_metric(OTHER, by_code(code).kind).code
-        elif labels and self._global_caps.admit(GLOBAL, code, tuple(labels)) is None:
-            renamed = "\x1f".join((code, *overflowed(tuple(labels))))
-        if len(self._renamed) < _MAX_RENAMED:
-            self._renamed[name] = renamed
-        return renamed
-
     def _send(self) -> Exception | None:
         """Send all that waits. A shard that fails keeps what it has and holds up no other; returns the first failure."""
         failures: dict[int, Exception] = {}
@@ -178,7 +131,7 @@ class Flusher:
             if number in failures:
                 continue
             if not shard.in_flight:
-                shard.in_flight = self._with_all_together(shard.waiting.take(_CHUNK))
+                shard.in_flight = self.together.added(shard.waiting.take(_CHUNK))
                 shard.sequence += bool(shard.in_flight)
             if shard.in_flight:
                 flushes[number] = (shard.sequence, shard.in_flight)

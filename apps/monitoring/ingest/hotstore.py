@@ -28,6 +28,7 @@ _LUA: Final = Path(__file__).parent / "lua"
 _APPLY: Final = (_LUA / "apply.lua").read_text()
 _SEAL: Final = (_LUA / "seal.lua").read_text()
 _DROP: Final = (_LUA / "drop.lua").read_text()
+_REMEMBER: Final = (_LUA / "remember.lua").read_text()
 _REMEMBER_WRITER_SECONDS: Final = 7 * 86_400
 _READ_TENANTS: Final = 125
 """Read together: as long as it takes to make rows of them, Postgres writes those before and the server reads the next."""
@@ -115,8 +116,13 @@ class HotStore:
         """
         return Call([*keys, self._key(shard, "never")], args)
 
-    def apply(self, writer: str, flushes: Mapping[int, tuple[int, Sequence[Record]]]) -> dict[int, object]:
-        """Add one numbered flush to each of several shards.
+    def apply(
+        self,
+        writer: str,
+        flushes: Mapping[int, tuple[int, Sequence[Record]]],
+        remember_seconds: int = _REMEMBER_WRITER_SECONDS,
+    ) -> dict[int, object]:
+        """Add one numbered flush to each of several shards; the writer's number is remembered for so long.
 
         The result of a shard is True (applied), False (had been applied before) or the exception of that shard.
         """
@@ -124,7 +130,7 @@ class HotStore:
             self._call(
                 shard,
                 [self._key(shard, "open"), self._key(shard, f"w:{writer}"), self._key(shard, "sealed")],
-                self._batches(shard), sequence, _REMEMBER_WRITER_SECONDS, len(records), *_flatten(records),
+                self._batches(shard), sequence, remember_seconds, len(records), *_flatten(records),
             )
             for shard, (sequence, records) in flushes.items()
         ]  # fmt: skip
@@ -133,6 +139,12 @@ class HotStore:
             shard: answer if isinstance(answer, Exception) else bool(answer)
             for shard, answer in zip(flushes, answers, strict=True)
         }
+
+    def remember(self, name: str, value: str, seconds: int, instead_of: str = "") -> str:
+        """Remember a value under a name unless one is remembered already, but for ``instead_of``; returns the one that is."""
+        shard = shard_of(name, self.shards)
+        call = self._call(shard, [self._key(shard, f"k:{name}")], value, seconds, instead_of)
+        return str(self._server.run(_REMEMBER, call))
 
     def seal(self, shard: int, until: int) -> list[Batch]:
         """Seal every minute before ``until``; returns all sealed batches, oldest first."""

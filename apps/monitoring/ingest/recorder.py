@@ -19,6 +19,7 @@ from apps.monitoring.ingest.flusher import FAILED, Flusher
 from apps.monitoring.ingest.hotstore import HotStore
 from apps.monitoring.ingest.prices import PriceBook, read_list
 from apps.monitoring.ingest.server import TIMEOUT_SECONDS
+from apps.monitoring.ingest.waiting import Record
 from apps.monitoring.logs.plain import spelled
 from apps.monitoring.logs.redaction import MARGIN, MAX_SHORT
 
@@ -122,6 +123,17 @@ class Recorder:
         self.flusher.counters[event] += times
         if self._thread is None and not self._direct:
             self._start()
+
+    def apart(self, events: list[Event]) -> list[Record]:
+        """What events of one shard come to, for whoever sends it by itself: no flush of this process has any of it.
+
+        With all tenants together, and under the caps, prices and bounds of everything else that this process records.
+        """
+        with self._marked():
+            for event in events:
+                self._lighten(event)
+            slots = self.buffer.apart(events)
+            return self.flusher.together.added((minute, tenant, slot) for (minute, tenant), slot in slots.items())
 
     def flush(self, timeout: float) -> bool:
         """Merge and send everything that was put so far; True when the hot store has confirmed it in time.

@@ -3,32 +3,22 @@
 from __future__ import annotations
 
 import gzip
-import math
 import zlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO, Any, Final
+from typing import IO, Final
 
-import orjson
+from apps.monitoring.interactions.row import Broken, BrokenError, Row, is_number, parsed
 
 _GZIP: Final = b"\x1f\x8b"
 _CHUNK: Final = 1 << 20
 _UNREADABLE: Final = (OSError, EOFError, zlib.error)
 """What reading raises: of a gzip that was cut off an EOFError, of one that is damaged a zlib.error."""
-_LISTS: Final = ("llm_calls", "knowledge_searches", "errors")
 
 
 class RecordingError(Exception):
     """The recording as a whole cannot be read."""
-
-
-@dataclass(frozen=True, slots=True)
-class Broken:
-    """A line that is no interaction."""
-
-    number: int
-    reason: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,7 +28,7 @@ class Line:
     number: int
     tenant: str
     ended_ms: float
-    row: Mapping[str, Any]
+    row: Row
 
 
 def read(path: Path) -> Iterator[Line | Broken]:
@@ -70,27 +60,25 @@ def _open(path: Path) -> IO[bytes]:
 
 def _line(number: int, text: bytes) -> Line | Broken:
     try:
-        row = orjson.loads(text)
-    except orjson.JSONDecodeError as error:
-        return Broken(number, f"no JSON: {error}")
-    if not isinstance(row, dict):
-        return Broken(number, "no JSON object")
-    reason = _problem(row)
-    if reason is not None:
-        return Broken(number, reason)
-    return Line(number, row["tenant"], row["offset_ms"] + (row.get("processing_time_ms") or 0.0), row)
+        row = parsed(text)
+        tenant, offset = _tenant(row), _offset(row)
+    except BrokenError as error:
+        return Broken(number, str(error))
+    return Line(number, tenant, offset + (row.get("processing_time_ms") or 0.0), row)
 
 
-def _problem(row: Mapping[str, Any]) -> str | None:
-    if not isinstance(row.get("tenant"), str) or not row["tenant"]:
-        return "no tenant"
-    if not _number(row.get("offset_ms")):
-        return "no offset_ms"
-    if row.get("processing_time_ms") is not None and not _number(row["processing_time_ms"]):
-        return "processing_time_ms is no number"
-    wrong = [name for name in _LISTS if not isinstance(row.get(name) or [], list)]
-    return f"{wrong[0]} is no list" if wrong else None
+def _tenant(row: Row) -> str:
+    tenant = row.get("tenant")
+    if not isinstance(tenant, str) or not tenant:
+        raise BrokenError("no tenant")
+    return tenant
 
 
-def _number(value: object) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
+def _offset(row: Row) -> float:
+    offset = row.get("offset_ms")
+    if not is_number(offset):
+        raise BrokenError("no offset_ms")
+    return offset
+
+
+__all__ = ["Broken", "Line", "RecordingError", "count", "read"]

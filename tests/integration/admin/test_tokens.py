@@ -40,3 +40,12 @@ def test_a_token_reads_unless_it_is_made_to_write(admin_client: Client) -> None:
     admin_client.post(f"{HOME}/apitoken/add/", {"name": "grafana"})
     admin_client.post(f"{HOME}/apitoken/add/", {"name": "terraform", "can_write": "on"})
     assert dict(ApiToken.objects.values_list("name", "can_write")) == {"grafana": False, "terraform": True}
+
+
+def test_a_token_that_records_is_made_for_that_alone(admin_client: Client) -> None:
+    admin_client.post(f"{HOME}/apitoken/add/", {"name": "agent", "tenant": "airline", "can_record": "on"})
+    token = ApiToken.objects.get()
+    assert (token.can_record, token.can_write) == (True, False)
+    both = admin_client.post(f"{HOME}/apitoken/add/", {"name": "both", "can_record": "on", "can_write": "on"})
+    assert "A token that records does nothing else" in both.content.decode()
+    assert ApiToken.objects.count() == 1

@@ -19,9 +19,9 @@ NOBODY_LISTENS = 1
 """A port that refuses every connection."""
 
 
-def bearer(tenant: str = "", *, can_write: bool = False) -> Client:
+def bearer(tenant: str = "", *, can_write: bool = False, can_record: bool = False) -> Client:
     """A client with a token of its own: bound to the tenant, or to none."""
-    _, secret = ApiToken.issue("a test", tenant, can_write=can_write)
+    _, secret = ApiToken.issue("a test", tenant, can_write=can_write, can_record=can_record)
     return Client(enforce_csrf_checks=True, headers={"authorization": f"Bearer {secret}"})
 
 
@@ -59,6 +59,12 @@ def reader(db: None) -> Client:
 @pytest.fixture
 def writer(db: None) -> Client:
     return bearer(can_write=True)
+
+
+@pytest.fixture
+def agent(stores: None) -> Client:
+    """It records for one tenant."""
+    return bearer("airline", can_record=True)
 
 
 @pytest.fixture

@@ -10,9 +10,12 @@ import pytest
 from django.test import Client
 
 from apps.monitoring.models import Channel
+from tests.integration.api.conftest import bearer
+from tests.integration.api.posting import post
 from tests.integration.api.rows import SECRET, fire, rule, send, silence
 
 DOCS = Path(__file__).resolve().parents[3] / "docs" / "api.md"
+LINES = re.findall(r"```jsonl\n(.*?)```", DOCS.read_text(), re.DOTALL)
 EXAMPLES = re.findall(r"^api (.+)$", DOCS.read_text(), re.MULTILINE)
 
 
@@ -46,3 +49,16 @@ def test_there_are_examples_of_every_noun() -> None:
     assert {re.split(r"[/?\"]", example.replace('"', "").split()[1])[0] for example in EXAMPLES} == {
         "rules", "channels", "silences", "mute-windows", "alerts",
     }  # fmt: skip
+
+
+def test_the_lines_of_interactions_count(agent: Client) -> None:
+    (content,) = LINES
+    told = post(agent, content.encode(), kind="application/x-ndjson").json()
+    assert (told["accepted"], told["rejected"]) == (len(content.splitlines()), [])
+
+
+@pytest.mark.usefixtures("stores")
+def test_the_call_that_records_one_works() -> None:
+    for page in ("api.md", "instrumenting.md"):
+        (body,) = re.findall(r"interactions\" -d '(.*)'$", (DOCS.parent / page).read_text(), re.MULTILINE)
+        assert post(bearer("airline", can_record=True), body.encode()).status_code == 202

@@ -17,6 +17,8 @@ from apps.monitoring.models import Channel, MuteWindow
 from tests.integration.alerts.judged import answered, play
 from tests.integration.alerts.judged import rule as judged_rule
 from tests.integration.api.conftest import Record, bearer
+from tests.integration.api.posting import PATH, post
+from tests.integration.api.posting import row as interaction
 from tests.integration.api.rows import fire, rule, send, silence
 from tests.integration.api.test_walls import addresses
 from tests.integration.ingest.hot import MINUTE
@@ -102,6 +104,32 @@ def test_a_trial_is_as_described(schema: dict[str, Any], everyone: Client) -> No
     suggestion = send(everyone, "POST", f"{path}/suggest", {**over, "alerts_per_week": 1})
     check(schema, "/api/v1/rules/{id}/suggest", suggestion, "post")
     check(schema, "/api/v1/rules/{id}/suggest", send(everyone, "POST", f"{path}/suggest", {}), "post")
+
+
+def test_what_comes_of_a_batch_is_as_described(schema: dict[str, Any], agent: Client, everyone: Client) -> None:
+    answers = [
+        post(agent, [interaction(), 5], "a-key"),
+        post(agent, [interaction(), 5], "a-key"),
+        post(agent, interaction(), "a-key"),
+        post(agent, 5),
+        post(agent, [5]),
+        post(agent, interaction(), kind="text/plain"),
+        post(agent, [{}] * 10_001),
+        post(everyone, interaction()),
+    ]
+    assert [answer.status_code for answer in answers] == [202, 202, 422, 400, 400, 415, 413, 403]
+    for answer in answers:
+        check(schema, PATH, answer, "post")
+
+
+def test_the_examples_of_interactions_are_interactions(schema: dict[str, Any], agent: Client) -> None:
+    body = schema["paths"][PATH]["post"]["requestBody"]["content"]
+    assert set(body) == {"application/json", "application/x-ndjson", "application/jsonl"}
+    examples = [example["value"] for example in body["application/json"]["examples"].values()]
+    assert len(examples) == 2
+    for example in examples:
+        jsonschema.validate(example, strict({**body["application/json"]["schema"], "components": schema["components"]}))
+        assert post(agent, example).json()["rejected"] == []
 
 
 def test_an_empty_summary_is_as_described(schema: dict[str, Any], everyone: Client) -> None:

@@ -35,6 +35,7 @@ ACTIONS = {
 TRIALS = {"api/v1/rules/backtest", "api/v1/rules/suggest"}  # tests/integration/api/test_trials.py
 EXPLAINED = {"api/v1/rules/<id>/explain"}  # tests/integration/api/test_explain.py
 NUMBERS = {"api/v1/metrics/summary", "api/v1/metrics/series"}  # tests/integration/api/test_tenants.py, test_series.py
+RECORDS = {"api/v1/interactions"}  # tests/integration/api/test_interactions.py
 OPEN = {"healthz", "readyz"}
 BODIES: dict[str, dict[str, Any]] = {
     "rules": RULE,
@@ -57,7 +58,7 @@ def addresses(patterns: list[Any], before: str = "") -> Iterator[str]:
 
 
 def test_every_address_is_one_that_these_tests_know() -> None:
-    assert set(addresses(urls.urlpatterns)) == LISTS | ONES | ACTIONS | TRIALS | EXPLAINED | NUMBERS | OPEN
+    assert set(addresses(urls.urlpatterns)) == LISTS | ONES | ACTIONS | TRIALS | EXPLAINED | NUMBERS | RECORDS | OPEN
 
 
 @pytest.fixture

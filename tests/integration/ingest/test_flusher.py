@@ -73,7 +73,7 @@ def test_a_tenants_part_of_all_is_in_its_own_shard(store: HotStore) -> None:
 
 def test_label_values_of_all_tenants_together_have_a_cap_of_their_own(store: HotStore) -> None:
     writer = Writer(store)
-    writer.flusher._global_caps.cap = 1  # ten for all tenants together
+    writer.flusher.together.caps.cap = 1  # ten for all tenants together
     writer.send(*[interaction(number, f"tenant-{number}", model_used=f"model-{number}") for number in range(25)])
     models = {name: times for name, times in fields(everything(store), GLOBAL).items() if name.startswith("m\x1f")}
     assert models["m\x1fother:n"] == 15
@@ -82,7 +82,7 @@ def test_label_values_of_all_tenants_together_have_a_cap_of_their_own(store: Hot
 
 def test_names_of_the_users_own_have_a_cap_for_all_tenants_together(store: HotStore) -> None:
     writer = Writer(store)
-    writer.flusher._global_caps.cap = 1
+    writer.flusher.together.caps.cap = 1
     for _ in range(2):
         assert writer.send(*[event("user_metric", tenant=f"tenant-{n}", name=f"page_{n}", value=1) for n in range(25)])
     held = everything(store)
@@ -96,7 +96,7 @@ def test_what_is_over_the_cap_of_all_tenants_together_counts_under_other_each_ti
     store: HotStore,
 ) -> None:
     writer = Writer(store)
-    writer.flusher._global_caps.cap = 1
+    writer.flusher.together.caps.cap = 1
     tenants = [f"tenant-{number}" for number in range(25)]
     for _ in range(2):  # those over the cap are told of again
         assert writer.send(*[interaction(n, tenants[n], model_used=f"model-{n}", estimated_cost=0.5) for n in range(25)])

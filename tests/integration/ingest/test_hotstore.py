@@ -55,6 +55,19 @@ def test_a_writer_is_remembered_for_days_and_not_for_ever(store: HotStore, valke
     assert 86_400 < valkey.ttl(f"tests:{{{SHARD}}}:w:writer") <= 7 * 86_400
 
 
+def test_a_writer_may_be_remembered_for_less(store: HotStore, valkey: redis.Redis) -> None:
+    store.apply("writer", {SHARD: (1, [record()])}, 60)
+    assert 0 < valkey.ttl(f"tests:{{{SHARD}}}:w:writer") <= 60
+
+
+def test_the_first_value_under_a_name_is_remembered_for_a_time(store: HotStore, valkey: redis.Redis) -> None:
+    assert [store.remember("name", value, 60) for value in ("one", "two")] == ["one", "one"]
+    assert store.remember("other", "two", 60) == "two"
+    assert [0 < valkey.ttl(key) <= 60 for key in valkey.scan_iter("*:k:*")] == [True, True]
+    assert store.remember("name", "three", 60, instead_of="two") == "one"
+    assert [store.remember("name", "three", 60, instead_of="one") for _ in range(2)] == ["three", "three"]
+
+
 def test_sums_add_up_and_extremes_stay(store: HotStore) -> None:
     for number, observed in enumerate([500, 20, 9_000, 300], 1):
         store.apply("writer", {SHARD: (number, [record("acme", MINUTE, 2, observed)])})

@@ -12,11 +12,11 @@ from typing import Any, Final
 from django.core.management.base import CommandError, CommandParser, OutputWrapper
 from tqdm import tqdm
 
-from apps.monitoring.conf import conf
 from apps.monitoring.core.clock import minute_of, to_minute
 from apps.monitoring.core.resolution import Resolution
-from apps.monitoring.core.values import MAX_FUTURE_SECONDS, MAX_PAST_SECONDS
+from apps.monitoring.core.values import MAX_PAST_SECONDS
 from apps.monitoring.ingest.hotstore import HotStore
+from apps.monitoring.interactions.row import misplaced
 from apps.monitoring.management.command import MonitoringCommand
 from apps.monitoring.models import EvaluationProgress
 from apps.monitoring.query import window
@@ -88,7 +88,6 @@ class _Run:
 
     def __init__(self, path: Path, start: float, now: float, passage: Passage, stderr: OutputWrapper) -> None:
         self._path, self._start, self._now, self._stderr = path, start, now, stderr
-        self._oldest = now - conf().retention_day_days * _SECONDS_OF_DAY
         self.shown = tqdm(desc="replay", unit=" interactions", total=count(path), disable=None)
         self.passage = passage
         self.played = 0
@@ -119,7 +118,7 @@ class _Run:
         self._play(_paced(lines, speed))
 
     def _lines(self) -> Iterator[Line | Broken]:
-        return (_judged(line, self._start, self._now, self._oldest) for line in read(self._path))
+        return (_judged(line, self._start, self._now) for line in read(self._path))
 
     def _play(self, lines: Iterable[Line | Broken]) -> None:
         """Whatever ends it, what was played is in the hot store after, or what `confirm` raises says that it is not."""
@@ -151,18 +150,12 @@ def _note(start: float) -> dict[str, str]:
     return {"note": f"minutes over {days} days back are dropped once they are judged; hours and days stay (docs/rollup.md)"}
 
 
-def _judged(line: Line | Broken, start: float, now: float, oldest: float) -> Line | Broken:
+def _judged(line: Line | Broken, start: float, now: float) -> Line | Broken:
     """A line that ends where nothing can be counted, or is not kept, is broken."""
     if isinstance(line, Broken):
         return line
-    ended = start + line.ended_ms / 1_000
-    if not now - MAX_PAST_SECONDS <= ended <= now + MAX_FUTURE_SECONDS:
-        return Broken(line.number, "it ends over ten years back, or in the future")
-    if ended < oldest:
-        return Broken(
-            line.number, f"it ends {(now - ended) / _SECONDS_OF_DAY:.0f} days back; see MONITORING_RETENTION_DAY_DAYS"
-        )
-    return line
+    reason = misplaced(start + line.ended_ms / 1_000, now)
+    return line if reason is None else Broken(line.number, reason)
 
 
 def _speed(text: str) -> float | None:

@@ -1,0 +1,13 @@
+-- Remembers a value under a name, unless there is one already.
+--
+-- KEYS[1] string: the value     ARGV[1] the value to remember (never empty)     ARGV[2] seconds to remember it
+-- ARGV[3] a value that is written over; empty: none
+-- Returns the value that is remembered from here on.
+--
+-- Atomic because two that come at once must both get the value of the first.
+local known = redis.call('GET', KEYS[1])
+if known and known ~= ARGV[3] then
+  return known
+end
+redis.call('SET', KEYS[1], ARGV[1], 'EX', ARGV[2])
+return ARGV[1]

@@ -1,0 +1,106 @@
+"""A batch of interactions as it was sent: its lines, and what of them is none."""
+
+from __future__ import annotations
+
+import hashlib
+import io
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any, Final
+
+import orjson
+
+from apps.monitoring.core.depth import DEEPEST, is_deep
+from apps.monitoring.interactions.row import CALLS, SEARCHES, Broken, BrokenError, Row, checked, parsed
+
+MOST_LINES: Final = 10_000
+MOST_EVENTS: Final = 50_000
+"""Interactions, calls and searches of a batch together: each is counted and logged by itself."""
+MOST_BRACKETS: Final = 500_000
+"""Opening ones: objects and lists take thirty times their text, and 8 MB of empty ones would be 240 MB and four seconds."""
+MOST_OF_A_LINE: Final = 1_000
+"""Calls of one interaction, and searches."""
+
+
+class UnreadableError(ValueError):
+    """The body as a whole is no batch; its text is the reason."""
+
+
+class TooManyError(ValueError):
+    """The batch is larger than is meant here; its text is the bound."""
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """One interaction, with its number from 1: of its line, or of its place in the array."""
+
+    number: int
+    row: Row
+
+
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """Every line in its order, and what tells its body from any other."""
+
+    lines: list[Line | Broken]
+    digest: str
+
+
+def of_json(content: bytes) -> Batch:
+    """Of one object, or of an array of them. Raises UnreadableError and TooManyError."""
+    _check_brackets(content)
+    try:
+        value = orjson.loads(content)
+    except orjson.JSONDecodeError as error:
+        raise UnreadableError(f"The body is no JSON: {error}") from None
+    if not isinstance(value, list | dict):
+        raise UnreadableError("The body is neither an object nor an array of objects.")
+    rows = value if isinstance(value, list) else [value]
+    return _batch(content, "json", enumerate(rows, start=1))
+
+
+def of_lines(content: bytes) -> Batch:
+    """Of one object a line; empty lines count in the numbers and for nothing else. Raises UnreadableError and TooManyError."""
+    _check_brackets(content)
+    texts = enumerate(io.BytesIO(content), start=1)
+    return _batch(content, "lines", ((number, text) for number, text in texts if text.strip()))
+
+
+def _check_brackets(content: bytes) -> None:
+    if content.count(b"{") + content.count(b"[") > MOST_BRACKETS:
+        raise TooManyError(f"The batch has more than {MOST_BRACKETS:,} objects and lists.")
+
+
+def _batch(content: bytes, kind: str, found: Iterator[tuple[int, Any]]) -> Batch:
+    lines: list[Line | Broken] = []
+    events = 0
+    for number, value in found:
+        if len(lines) == MOST_LINES:
+            raise TooManyError(f"The batch has more than {MOST_LINES:,} lines.")
+        line = _line(number, value)
+        lines.append(line)
+        if isinstance(line, Line):
+            events += 1 + len(line.row.get(CALLS) or ()) + len(line.row.get(SEARCHES) or ())
+            if events > MOST_EVENTS:
+                raise TooManyError(f"The batch has more than {MOST_EVENTS:,} interactions, calls and searches together.")
+    if not lines:
+        raise UnreadableError("The batch has no line.")
+    return Batch(lines, hashlib.blake2b(content, digest_size=16, person=kind.encode()).hexdigest())
+
+
+def _line(number: int, value: Any) -> Line | Broken:
+    """``value`` is the text of a line, or the value that JSON had in its place."""
+    try:
+        row = parsed(value) if isinstance(value, bytes) else checked(value)
+        _bounded(row)
+    except BrokenError as error:
+        return Broken(number, str(error))
+    return Line(number, row)
+
+
+def _bounded(row: Row) -> None:
+    for name in (CALLS, SEARCHES):
+        if len(row.get(name) or ()) > MOST_OF_A_LINE:
+            raise BrokenError(f"{name} has more than {MOST_OF_A_LINE:,} items")
+    if is_deep(row):
+        raise BrokenError(f"nested deeper than {DEEPEST} levels")
