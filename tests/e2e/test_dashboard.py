@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from urllib.parse import parse_qsl, urlsplit
 
 import pytest
@@ -15,10 +15,11 @@ from pytest_django.live_server_helper import LiveServer
 
 from apps.monitoring import get_agent_monitor
 from apps.monitoring.alerts import defaults
+from apps.monitoring.alerts.silences import expire
 from apps.monitoring.dashboard.login import one_time_login_path
 from apps.monitoring.ingest.hotstore import HotStore
 from apps.monitoring.ingest.recorder import flush_now
-from apps.monitoring.models import Alert, AlertRule, AlertTransition
+from apps.monitoring.models import Alert, AlertRule, AlertTransition, Silence
 from apps.monitoring.rollup import shards
 
 pytestmark = pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
@@ -271,6 +272,25 @@ def test_what_fires_is_shown_and_hostile_names_stay_text(dashboard: str, page: P
     expect(figure(page, "Interactions")).to_have_text("1")
     assert page.locator("img").count() == 0
     assert complaints == []
+
+
+def test_what_is_held_back_says_so(dashboard: str, page: Page) -> None:
+    alert = fire("acme")
+    now = datetime.now(UTC)
+    silence = Silence.objects.create(
+        tenants=["acme"],
+        author="anna",
+        comment="a move",
+        starts_at=now - timedelta(minutes=5),
+        ends_at=now + timedelta(hours=1),
+    )
+    page.goto(dashboard)
+    said = page.locator("#firing tr", has_text="response-time-p95 for acme")
+    expect(said).to_contain_text(f"held back: silence {silence.pk} until {silence.ends_at:%Y-%m-%dT%H:%M}:00Z")
+    Alert.objects.filter(pk=alert.pk).update(acknowledged_at=now)
+    expect(said).to_contain_text("acknowledged, held back: silence", timeout=NEXT_POLL)
+    expire(silence, now)
+    expect(said).not_to_contain_text("held back", timeout=NEXT_POLL)
 
 
 def test_every_heading_of_a_table_says_that_it_is_above_a_column(dashboard: str, page: Page) -> None:

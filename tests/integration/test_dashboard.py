@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from datetime import time, timedelta
 from typing import Any
 
 import pytest
 from django.test import Client
+from django.utils import timezone
 
-from apps.monitoring.models import Series
+from apps.monitoring.alerts.silences import expire
+from apps.monitoring.models import MuteWindow, Series
 from tests.integration.api import rows
 
 SECRET = "the-rule-that-is-not-for-everybody"
@@ -35,3 +38,23 @@ def test_alerts_are_for_those_who_may_view_them(permissions: tuple[str, ...], qu
     assert SECRET not in page
     assert (status, unseen["tenants"]) == (200 if told else 404, ["acme"]), "the numbers are for all staff"
     assert ("summary" in unseen) == told
+
+
+@pytest.mark.usefixtures("stores")
+def test_what_fires_says_what_would_hold_back_a_notification_now() -> None:
+    looking, now = rows.staff("view_alert"), timezone.now()
+    rows.fire(rows.rule("slow"), "acme"), rows.fire(rows.rule("dear"), "acme"), rows.fire(rows.rule("sad"), "other")
+    silence = rows.silence("acme", rules=["slow"], starts_at=now - timedelta(minutes=5), ends_at=now + timedelta(hours=1))
+    rows.silence("acme", starts_at=now - timedelta(hours=2), ends_at=now - timedelta(minutes=1))
+    rows.silence("acme", starts_at=now + timedelta(minutes=2), ends_at=now + timedelta(hours=1))
+    MuteWindow.objects.create(name="always", tenants=["other"], starts=time(0, 0), ends=time(0, 0), time_zone="UTC")
+
+    def held() -> dict[str, str | None]:
+        return {one["rule"]: one["held"] for one in ask(looking)[1]["firing"]}
+
+    found = held()
+    assert found["slow"] == f"silence {silence.pk} until {silence.ends_at:%Y-%m-%dT%H:%M:00Z}"
+    assert found["dear"] is None
+    assert str(found["sad"]).startswith("mute window always")
+    assert expire(silence, timezone.now())
+    assert held()["slow"] is None

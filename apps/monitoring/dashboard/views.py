@@ -84,17 +84,17 @@ def _read(user: AbstractUser | AnonymousUser, tenant: str | None, chosen: str) -
     now = timezone.now()
     try:
         numbers, status = _numbers(tenant, chosen, now)
-        beside = {**_alerts(user, tenant), "tenants": panels.tenants(), "now": now.isoformat()}
+        beside = {**_alerts(user, tenant, now), "tenants": panels.tenants(), "now": now.isoformat()}
     except (OperationalError, InterfaceError):
         return {"error": _DATABASE_AWAY}, 503
     return {**numbers, **beside}, status
 
 
-def _alerts(user: AbstractUser | AnonymousUser, tenant: str | None) -> dict[str, Any]:
+def _alerts(user: AbstractUser | AnonymousUser, tenant: str | None, now: datetime) -> dict[str, Any]:
     """What fires and fired, for those who get it from the API as well; for others why it is not shown."""
     if not user.has_perm("monitoring.view_alert"):
         return {"firing": None, "history": None, "hidden": _HIDDEN}
-    return {"firing": panels.firing(tenant), "history": panels.history(tenant), "hidden": ""}
+    return {"firing": panels.firing(tenant, now), "history": panels.history(tenant), "hidden": ""}
 
 
 def _numbers(tenant: str | None, chosen: str, now: datetime) -> tuple[dict[str, Any], int]:

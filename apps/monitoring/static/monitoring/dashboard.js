@@ -131,7 +131,7 @@ function showAlerts(data) {
   if (data.hidden) return ["firing", "history"].forEach((id) => showTable(id, [], [], data.hidden));
   showTable("firing", ["severity", "what", "#value", "#limit", "since"], data.firing.map((a) => [
     cell(a.severity, a.severity), linked(`${a.rule} for ${a.tenant}`, a.url), figure(a.seen ?? nothing), figure(a.limit),
-    cell(a.acknowledged ? `${clock(a.since)}, acknowledged` : clock(a.since)),
+    cell([clock(a.since), a.acknowledged && "acknowledged", a.held && `held back: ${a.held}`].filter(Boolean).join(", ")),
   ]), "Nothing fires.");
   showTable("history", ["minute", "state", "what", "why", ""], data.history.map((h) => [
     cell(clock(h.minute), "brief"), cell(h.event === "reminder" ? "still firing" : h.state, h.state), cell(`${h.rule} for ${h.tenant}`),
