@@ -12,6 +12,7 @@ CLUSTERS: Final = ("redis+cluster://", "rediss+cluster://")
 """How the address of a cluster begins."""
 _DATABASES: Final = ("postgresql://", "postgres://")
 _SERVERS: Final = ("redis://", "rediss://", "unix://")
+_RABBIT: Final = {"amqp", "amqps", "pyamqp"}
 _BROKER_DATABASE: Final = 1
 _OF_DJANGO: Final = {"assume_role", "isolation_level", "prepare_threshold", "server_side_binding"}
 """Options of a database that Django or its driver take; all others are libpq's."""
@@ -61,10 +62,10 @@ def hot_store(url: str) -> str:
         if parts.path not in {"", "/", "/0"}:
             raise AddressError("a cluster has database 0 alone")
         first, *_ = parts.netloc.split(",")
-        parts = parts._replace(scheme=parts.scheme.removesuffix("+cluster"), netloc=first)
+        _check_options(f"{parts.scheme.removesuffix('+cluster')}://{first}?{parts.query}")
     else:
         _check_redis(parts)
-    _check_options(parts)
+        _check_options(url)
     return url
 
 
@@ -74,21 +75,22 @@ def _check_redis(parts: SplitResult) -> None:
             raise AddressError("the path of the socket is missing")
         return
     _check_hosts([_hosts(parts)])
-    name = parts.path.removeprefix("/")
+    name = parts.path.strip("/")
     if name and not (name.isascii() and name.isdigit()):
         raise AddressError("what follows the host and its / is the number of a database")
 
 
-def _check_options(parts: SplitResult) -> None:
-    if not parts.query:
+def _check_options(url: str) -> None:
+    query = urlsplit(url).query
+    if not query:
         return
     # Late: without options nobody waits for it while settings are read.
     from redis import ConnectionPool, RedisError
 
-    if _OURS & parse_qs(parts.query).keys():
+    if _OURS & parse_qs(query).keys():
         raise AddressError("how answers are read is chosen by what reads them: leave decode_responses and protocol out")
     try:
-        ConnectionPool.from_url(parts.geturl()).make_connection()  # connects to nothing
+        ConnectionPool.from_url(url).make_connection()  # connects to nothing
     except (TypeError, ValueError, RedisError):
         raise AddressError("what follows the ? are options of redis-py, such as ssl_cert_reqs=required") from None
 
@@ -103,7 +105,7 @@ def broker(url: str) -> str:
             _check_redis(parts)
         elif "://" not in one or not _is_transport(parts.scheme):
             raise ValueError("nothing that Celery knows")
-        elif _hosts(parts):  # a service of a cloud has none
+        elif parts.scheme in _RABBIT:  # what others have between :// and / need not be one host
             _check_hosts([_hosts(parts)])
     return url
 

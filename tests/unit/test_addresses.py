@@ -34,6 +34,9 @@ def test_the_broker_is_database_1_of_the_same_server(hot_store: str, broker: str
         "redis://:p%2Fw@cache:6379/0",
         "rediss://user:pw@[::1]:6380/4",
         "unix://:pw@/run/valkey.sock?db=0",
+        "unix:///run/valkey.sock?db=1&socket_timeout=3",
+        "unix:///run/valkey.sock?password=p%2Fw",
+        "redis://cache/0/",
         "redis+cluster://user:pw@a:6379,b,[::1]:6381",
         "redis+cluster://a/0?health_check_interval=5",
         "redis://cache?db=2&socket_timeout=3",
@@ -130,6 +133,8 @@ def test_a_database_may_be_on_this_machine_and_have_options(url: str) -> None:
         "amqp://a;amqp://b:5672",
         "sentinel://a:26379;sentinel://b:26379",
         "sqs://",
+        "azureservicebus://Policy:ab/cd+ef=@namespace",
+        "mongodb://a:27017,b:27017/db",
         "memory://",
     ],
 )

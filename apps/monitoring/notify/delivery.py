@@ -40,6 +40,7 @@ from apps.monitoring.notify.channels.outcome import (
 from apps.monitoring.notify.isolation import isolated
 from apps.monitoring.notify.message import Message
 from apps.monitoring.notify.thread import threads_of
+from apps.monitoring.rollup import locks
 
 _log = logging.getLogger(__name__)
 
@@ -121,6 +122,7 @@ def _give_up_waiting(row: Notification, now: datetime) -> bool:
     """False when a run has taken it meanwhile."""
     reason = f"given up after 24 hours: {row.last_error or 'it was not tried, the channel failed all the while'}"
     with transaction.atomic():
+        locks.telling()  # before the row, as whoever deletes its rule
         if not _finish(row, Notification.Status.DEAD, reason, now):
             return False
         _tell_fallback(row, f"gave it up: {reason}")
@@ -203,9 +205,10 @@ def _record(row: Notification, outcome: Outcome, now: datetime, report: Report) 
     match outcome:
         case Delivered(receipt, warning):
             with transaction.atomic():
-                _finish(row, Notification.Status.DELIVERED, warning, now, receipt)
-                circuit.worked(row.channel_id, now, warning)
+                # In the order of whoever deletes a rule or a channel: the lock, the channel, its notifications.
                 fallback.end_there_too(row)
+                circuit.worked(row.channel_id, now, warning)
+                _finish(row, Notification.Status.DELIVERED, warning, now, receipt)
             recorder.note("notifications_delivered")
             report.delivered += 1
             return None
@@ -278,6 +281,7 @@ def delay(attempts: int, after: float | None) -> float:
 
 def _give_up(row: Notification, reason: str, now: datetime, report: Report) -> None:
     with transaction.atomic():
+        locks.telling()  # as above
         _finish(row, Notification.Status.DEAD, reason, now)
         _tell_fallback(row, f"gave it up: {reason}")
     circuit.refused(row.channel_id, reason, now)

@@ -8,7 +8,7 @@ that cannot see: an end that was written before its beginning was copied, or at 
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Collection
+from collections.abc import Collection, Iterator
 from datetime import datetime, timedelta
 from typing import Final
 
@@ -20,7 +20,7 @@ from django.db.models import BigIntegerField, BooleanField, Exists, ExpressionWr
 from apps.monitoring.ingest import recorder
 from apps.monitoring.models import Channel, Notification
 from apps.monitoring.notify import outbox
-from apps.monitoring.notify.announcements import announcements
+from apps.monitoring.notify.announcements import announcements, naming
 from apps.monitoring.notify.copies import copies_of_ends, copy_of, ends_of
 from apps.monitoring.notify.isolation import isolated
 from apps.monitoring.rollup import locks
@@ -69,13 +69,30 @@ def end_crossed(since: datetime) -> None:
     """Tell the ends that this transaction has written ``since`` then wherever their beginnings were copied meanwhile.
 
     Call it last: who copies waits from here on, and finds the ends then. Else it would be left to the channel that failed,
-    which may be switched off or deleted before it delivers them.
+    which may be switched off or deleted before it delivers them. The lock comes before any row of a notification that was
+    there: who gives one up holds the lock, and then the row.
     """
-    ends = Notification.objects.filter(kind=Notification.Kind.RESOLVED, created_at__gte=since, fallback_of=None)
-    if ends.exists():
-        locks.telling()
-        for row in ends:
+    written = Notification.objects.filter(kind=Notification.Kind.RESOLVED, created_at__gte=since, fallback_of=None)
+    # Others may have written some of them, and delete their channels meanwhile.
+    ends = list(written.select_related("channel"))
+    if not ends:
+        return
+    locks.telling()
+    copied = set(_copied_beginnings(ends))
+    for row in ends:
+        if not copied.isdisjoint(row.alert_ids):
             end_there_too(row)
+
+
+def _copied_beginnings(ends: Collection[Notification]) -> Iterator[int]:
+    """Those of their alerts of which some channel was told by a copy. Nearly always there is none, in one look."""
+    alerts = {alert for row in ends for alert in row.alert_ids}
+    rules = {row.rule_id for row in ends}
+    of_rules = Q(rule__in=rules - {None}) | (Q(rule=None) if None in rules else Q())
+    kinds = (Notification.Kind.FIRING, Notification.Kind.REMINDER)
+    copies = Notification.objects.filter(of_rules, naming(alerts), fallback_of__isnull=False, kind__in=kinds)
+    for named in copies.values_list("alert_ids", flat=True):
+        yield from named
 
 
 def end_there_too(row: Notification) -> bool:

@@ -49,7 +49,10 @@ def judging() -> None:
 
 
 def telling() -> None:
-    """Tell what was not told: of two at once the second finds what the first has written. Held until the transaction ends."""
+    """Tell what was not told: of two at once the second finds what the first has written. Held until the transaction ends.
+
+    Take it after `judging`, and before any lock of a rule, of a channel or of a notification that was there.
+    """
     with connection.cursor() as cursor:
         cursor.execute("SELECT pg_advisory_xact_lock(%s, 0)", [_TELLING])
 

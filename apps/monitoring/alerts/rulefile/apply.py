@@ -46,7 +46,9 @@ def apply(entries: Sequence[Entry], *, prune: bool = False, dry_run: bool = Fals
     is missing, and ValidationError.
     """
     with transaction.atomic():
-        locks.judging()  # before the rows: a deletion asks for it, too, while the evaluation may wait for a row
+        # Before the rows: a deletion asks for both, too, while the evaluation or a sweep may wait for a row.
+        locks.judging()
+        locks.telling()
         existing = {rule.name: rule for rule in AlertRule.objects.select_for_update().order_by("pk")}
         channels = dict(Channel.objects.values_list("name", "pk"))
         _check_channels(entries, channels)
