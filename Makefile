@@ -52,8 +52,9 @@ soak: .venv/.dev ## 1,000 kills and restarts at random, then every number is com
 bench: .venv/.dev ## all benchmarks, peers side by side
 	$(BIN)/python -m tests.bench
 
-docs: .venv/.dev ## write the tables of docs/metrics.md anew, and say where the documentation is
+docs: .venv/.dev ## write the tables of docs/metrics.md and docs/prometheus.md anew, and say where the documentation is
 	@$(BIN)/python -m tests.reference.metrics
+	@DJANGO_SETTINGS_MODULE=config.settings SECRET_KEY=docs DATABASE_URL=postgresql://127.0.0.1:1/none REDIS_URL=redis://127.0.0.1:1/0 $(BIN)/python -m tests.reference.prometheus
 	@ls docs/*.md docs/decisions/*.md
 
 lock: | .venv/bin/python ## resolve the requirements anew, with hashes

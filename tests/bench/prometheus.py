@@ -1,4 +1,4 @@
-"""A Prometheus for a benchmark: Debian's package, unpacked into `.local` and installed nowhere, so nobody has to be root."""
+"""A Prometheus for benchmarks and tests: Debian's package, unpacked into `.local` and installed nowhere, so nobody has to be root."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ import sys
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 import httpx
 
@@ -33,9 +33,13 @@ Samples = Sequence[tuple[int, float]]
 
 def provide() -> str | None:
     """The program: the one that is there, or one from Debian; None, with the reason on stderr, when there is none to be had."""
-    unpacked = LOCAL / "usr" / "bin" / PACKAGE
-    found = shutil.which(PACKAGE) or (str(unpacked) if unpacked.exists() else None)
-    return found or (str(unpacked) if _from_debian() and unpacked.exists() else None)
+    return find() or (find() if _from_debian() else None)
+
+
+def find(program: str = PACKAGE) -> str | None:
+    """A program of the package, if it is there."""
+    unpacked = LOCAL / "usr" / "bin" / program
+    return shutil.which(program) or (str(unpacked) if unpacked.exists() else None)
 
 
 def _from_debian() -> bool:
@@ -63,13 +67,13 @@ def _from_debian() -> bool:
 
 
 class Prometheus:
-    """A running server that takes samples and evaluates one group of rules."""
+    """A running server that takes samples, scrapes what it is told to, and evaluates one group of rules."""
 
-    def __init__(self, program: str, state: Path, seconds: int) -> None:
+    def __init__(self, program: str, state: Path, seconds: int, scraped: Sequence[Mapping[str, Any]] = ()) -> None:
         self._state, self._url = state, f"http://127.0.0.1:{_free_port()}"
         self._rules = state / "rules.json"  # JSON is YAML
         self._rules.write_text("{}")
-        config = {"global": {"evaluation_interval": f"{seconds}s"}, "rule_files": [str(self._rules)]}
+        config = {"global": {"evaluation_interval": f"{seconds}s"}, "rule_files": [str(self._rules)], "scrape_configs": scraped}
         (state / "prometheus.json").write_text(json.dumps(config))
         with (state / "prometheus.log").open("wb") as log:
             self._process = subprocess.Popen(
@@ -124,6 +128,14 @@ class Prometheus:
     def firing(self) -> int:
         """How many alerts fire."""
         return len(httpx.get(f"{self._url}/api/v1/alerts", timeout=60).json()["data"]["alerts"])
+
+    def query(self, expression: str) -> list[dict[str, Any]]:
+        """The answer to an expression of PromQL: series with their labels and value, or values."""
+        answer = httpx.get(f"{self._url}/api/v1/query", params={"query": expression}, timeout=60).json()
+        if answer["status"] != "success":
+            raise SystemExit(f"Prometheus refused {expression}: {answer}")
+        found: list[dict[str, Any]] = answer["data"]["result"]
+        return found
 
     def _own(self, name: str) -> float:
         said = httpx.get(f"{self._url}/metrics", timeout=60).text

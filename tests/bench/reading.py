@@ -6,7 +6,8 @@ import multiprocessing
 import random
 import statistics
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
+from http import HTTPStatus
 from multiprocessing.connection import Connection
 from typing import Any, Final, NamedTuple
 
@@ -147,15 +148,22 @@ class Traffic:
 
 
 def _questions(tenants: int) -> Mapping[str, Question]:
+    from django.test import Client
+
     from apps.monitoring.core.clock import to_datetime
+    from apps.monitoring.models import ApiToken
     from apps.monitoring.query import series
     from apps.monitoring.query.series import Range
     from apps.monitoring.query.summary import summary
 
     p95 = series.Question("response_time", "p95")
+    client = Client(SERVER_NAME="localhost", headers={"authorization": f"Bearer {ApiToken.issue('reading')[1]}"})
 
     def summaries(tenant: str | None, minutes: int) -> Question:
         return lambda now: summary(tenant, to_datetime(now + 1 - minutes), to_datetime(now + 1))
+
+    def scrape(*tenants: str) -> Question:
+        return lambda _: scraped(client, tenants)
 
     def chart(tenant: str | None, minutes: int, step: int | None) -> Question:
         def ask(now: int) -> Any:
@@ -174,9 +182,23 @@ def _questions(tenants: int) -> Mapping[str, Question]:
         f"dashboard's points of 24 h, {tenants} tenants": lambda now: series.per_minute(
             None, to_datetime(now + 1 - DAY), to_datetime(now + 1)
         ),
+        f"scrape of {tenants} tenants together": scrape(),
+        "scrape of one tenant": scrape(TENANT),
         "chart of 7 days by the hour, one tenant": chart(TENANT, 7 * DAY, HOUR),
         "chart of 90 days by the day, one tenant": chart(TENANT, 90 * DAY, DAY),
     }
+
+
+def scraped(client: Any, tenants: Sequence[str]) -> bytes:
+    """What Prometheus is answered, token and text included; nobody has asked a moment ago."""
+    from django.test import override_settings
+
+    with override_settings(MONITORING_READ_CACHE_SECONDS=0.0):
+        answer = client.get("/metrics", {"tenant": tenants}, secure=True)
+    if answer.status_code != HTTPStatus.OK:
+        raise SystemExit(f"the scrape failed: {answer.content!r}")
+    content: bytes = answer.content
+    return content
 
 
 def _taken(ask: Question, minute: int) -> Taken:

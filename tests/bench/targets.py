@@ -102,6 +102,8 @@ TARGETS: Mapping[str, tuple[Target, ...]] = {
         Target("p95 of the summary of 90 days, one tenant, ms", cell("p95_ms", "summary of 90 days"), 300),
         Target("p95 of the chart of 24 h, 10,000 tenants, ms", cell("p95_ms", "chart of 24 h"), 50),
         Target("p95 of the dashboard's points of 24 h, ms", cell("p95_ms", "dashboard's points"), 50),
+        Target("p95 of a scrape by Prometheus, 10,000 tenants together, ms", cell("p95_ms", "scrape of 10000"), 50),
+        Target("p95 of a scrape by Prometheus, one tenant, ms", cell("p95_ms", "scrape of one"), 50),
         Target("p95 of the chart of 7 days, one tenant, ms", cell("p95_ms", "chart of 7 days"), 50),
         Target("p95 of the chart of 90 days, one tenant, ms", cell("p95_ms", "chart of 90 days"), 300),
     ),

@@ -1,4 +1,4 @@
-"""The page on metrics says what the catalogue and the rules do."""
+"""The pages on metrics say what the catalogue and the rules do."""
 
 from __future__ import annotations
 
@@ -7,13 +7,22 @@ import re
 from apps.monitoring.catalogue import METRICS, RATIOS, Kind
 from apps.monitoring.core.rules import Rule, Statistic
 from apps.monitoring.core.soundness import problems
-from tests.reference import metrics
+from tests.reference import metrics, prometheus
 
 TEXT = metrics.PAGE.read_text()
 
 
 def test_the_page_is_what_the_catalogue_makes_it() -> None:
     assert metrics.page(TEXT) == TEXT, "the catalogue has changed: run make docs"
+
+
+def test_so_is_the_one_on_prometheus_and_its_examples_name_what_there_is() -> None:
+    text = prometheus.PAGE.read_text()
+    assert prometheus.page(text) == text, "the code has changed: run make docs"
+    known = set(re.findall(r"`(agentmon_[a-z_]+)`", metrics.metrics() + prometheus.machinery()))
+    suffixes = ("", "_bucket", "_count", "_sum")
+    named = set(re.findall(r"agentmon_(?!user_)[a-z_]+", text))
+    assert {name for name in named if not any(name.removesuffix(suffix) in known for suffix in suffixes)} == set()
 
 
 def test_every_metric_and_ratio_has_a_row() -> None:

@@ -7,6 +7,7 @@ from rest_framework.routers import SimpleRouter
 
 from apps.monitoring.api import alerts, channels, mute_windows, problem, rules, silences, views
 from apps.monitoring.api.explain import ExplainView
+from apps.monitoring.api.exposition.view import MetricsView
 from apps.monitoring.api.interactions import InteractionsView
 
 _rows = SimpleRouter(trailing_slash=False)
@@ -22,6 +23,7 @@ urlpatterns = [
     path("api/v1/metrics/series", views.SeriesView.as_view(), name="metrics-series"),
     path("api/v1/interactions", InteractionsView.as_view(), name="interactions"),
     path("api/v1/rules/<int:pk>/explain", ExplainView.as_view(), name="rules-explain"),
+    path("metrics", MetricsView.as_view(), name="metrics"),
     path("healthz", views.HealthView.as_view(), name="healthz"),
     path("readyz", views.ReadyView.as_view(), name="readyz"),
     # The schema and its page have addresses of their own; a program that asks for anything else reads problem details.

@@ -97,10 +97,10 @@ def members(sketch: bytes) -> Hashes | None:
 
 
 def count(sketch: bytes) -> int:
-    """How many different members."""
+    """How many different members. Of a set that grows it never falls, also where it becomes an estimate."""
     if sketch[:1] == _SPARSE:
         return (len(sketch) - 1) // 8
-    return round(_estimate(np.frombuffer(sketch, dtype=np.uint8, offset=1)))
+    return max(EXACT + 1, round(_estimate(np.frombuffer(sketch, dtype=np.uint8, offset=1))))
 
 
 def counts_by_group(

@@ -78,6 +78,17 @@ def quantile(buckets: Mapping[int, int], q: float, minimum: int | None, maximum:
     return value
 
 
+def cumulative(buckets: Mapping[int, int], limits: Iterable[int]) -> list[int]:
+    """How many values are in each of the buckets ``limits``, which ascend, or in one below it."""
+    found: list[int] = []
+    seen, waiting = 0, sorted(buckets, reverse=True)
+    for limit in limits:
+        while waiting and waiting[-1] <= limit:
+            seen += buckets[waiting.pop()]
+        found.append(seen)
+    return found
+
+
 def encode(buckets: Mapping[int, int]) -> bytes:
     """Six bytes a bucket, sorted; a count beyond 32 bits is split over several entries."""
     entries: list[tuple[int, int]] = []

@@ -6,7 +6,6 @@ import os
 import threading
 import time
 from collections.abc import Callable, Hashable
-from itertools import takewhile
 from typing import Any, Final, TypeVar
 
 from apps.monitoring.conf import conf
@@ -21,10 +20,10 @@ _PATIENCE_SECONDS: Final = 30.0
 class _Flight:
     """One computation: under way, and then its answer or its error."""
 
-    __slots__ = ("answer", "began", "error", "landed")
+    __slots__ = ("answer", "began", "error", "landed", "seconds")
 
-    def __init__(self) -> None:
-        self.began = time.monotonic()
+    def __init__(self, seconds: float | None) -> None:
+        self.began, self.seconds = time.monotonic(), seconds
         self.landed = threading.Event()
         self.answer: Any = None
         self.error: Exception | None = None
@@ -34,25 +33,24 @@ _lock = threading.Lock()
 _flights: dict[Hashable, _Flight] = {}
 
 
-def once(key: Hashable, compute: Callable[[], Answer]) -> Answer:
+def once(key: Hashable, compute: Callable[[], Answer], seconds: float | None = None) -> Answer:
     """The answer of ``compute``, or the one that somebody asked for under the same key a moment ago.
 
     The key has to name the tenant. Who asks while it is computed waits for that answer, or gets its error; an error is
-    not kept. What comes out is shared: nobody may change it. Raises what ``compute`` raises.
+    not kept. What comes out is shared: nobody may change it. ``seconds`` is how long an answer is good; without it as long
+    as the settings say. Raises what ``compute`` raises.
     """
-    seconds = conf().read_cache_seconds
-    if not seconds:
+    usual = conf().read_cache_seconds
+    if not usual:
         return compute()
     with _lock:
-        _forget(time.monotonic() - seconds)
+        _forget(usual)
         found = _flights.get(key)
-        mine = found is None or (found.landed.is_set() and time.monotonic() - found.began >= seconds)
-        if mine:
-            _flights.pop(key, None)
-            found = _flights[key] = _Flight()
+        mine = found is None
+        if found is None:
+            found = _flights[key] = _Flight(seconds)
             while len(_flights) > _MOST:
                 del _flights[next(iter(_flights))]
-    assert found is not None  # noqa: S101 - made above
     if mine:
         return _fly(key, found, compute)
     if not found.landed.wait(_PATIENCE_SECONDS):
@@ -63,11 +61,15 @@ def once(key: Hashable, compute: Callable[[], Answer]) -> Answer:
     return answer
 
 
-def _forget(before: float) -> None:
+def _forget(usual: float) -> None:
     """Let go of answers that nobody is given any more: they would take memory until so many others had come."""
-    old = [key for key, flight in takewhile(lambda item: item[1].began <= before, _flights.items()) if flight.landed.is_set()]
-    for key in old:
+    now = time.monotonic()
+    for key in [key for key, flight in _flights.items() if flight.landed.is_set() and _is_old(flight, now, usual)]:
         del _flights[key]
+
+
+def _is_old(flight: _Flight, now: float, usual: float) -> bool:
+    return now - flight.began >= (usual if flight.seconds is None else flight.seconds)
 
 
 def _fly(key: Hashable, flight: _Flight, compute: Callable[[], Answer]) -> Answer:

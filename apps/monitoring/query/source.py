@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -94,6 +94,51 @@ def _read_steps(  # noqa: PLR0913, PLR0917 - as above
         pieces = versions.pieces(seen.stored, seen.stored.stretches(seen.start, seen.end, coarsest))
         answers = steps.read(Owner(tenant, seen.names), pieces, step, live, making)
     return Steps(answers, seen.complete_until, seen.known)
+
+
+@dataclass(frozen=True, slots=True)
+class Complete:
+    """What was read of complete minutes alone: of each tenant that is known, the cells of each range.
+
+    ``until`` is the first minute that is not complete; None while no shard has been rolled up.
+    """
+
+    until: int | None
+    cells: dict[str, list[Cells]]
+
+
+def read_complete(tenants: Collection[str], shards: int, ranges: Callable[[int], Sequence[tuple[int, int]]]) -> Complete:
+    """The merged cells of some tenants ("" = all together) in ranges of complete minutes. The hot store is not asked.
+
+    ``ranges`` says of the first minute that is not complete which ``[start, end)`` are read, none of which goes beyond it.
+    """
+    return _apart(lambda: _read_complete(tenants, shards, ranges))
+
+
+def _read_complete(tenants: Collection[str], shards: int, ranges: Callable[[int], Sequence[tuple[int, int]]]) -> Complete:
+    cells: dict[str, list[Cells]] = {}
+    with transaction.atomic():
+        _repeatable_read()
+        until = watermark(shards)
+        if until is None:
+            return Complete(None, cells)
+        owners = _owners(tenants)
+        for asked in ranges(until):
+            start, end = Stored({}, floors.read()).widen(*asked)
+            stored = periods.stored(start, end)
+            pieces = versions.pieces(stored, stored.stretches(start, end))  # the same for each tenant
+            for owner in owners:
+                cells.setdefault(owner.tenant, []).append(whole.read(owner, pieces))
+    return Complete(until, cells)
+
+
+def _owners(tenants: Collection[str]) -> list[Owner]:
+    """Those of the tenants that have any series."""
+    names: dict[str, dict[int, SeriesKey]] = {}
+    owned = Series.objects.filter(tenant__in=tenants).values_list("tenant", "id", "metric", "labels")
+    for tenant, number, metric, labels in owned:
+        names.setdefault(tenant, {})[number] = name_of(metric, labels)
+    return [Owner(tenant, own) for tenant, own in names.items()]
 
 
 def _apart(reading: Callable[[], Made]) -> Made:

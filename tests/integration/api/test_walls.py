@@ -36,6 +36,7 @@ TRIALS = {"api/v1/rules/backtest", "api/v1/rules/suggest"}  # tests/integration/
 EXPLAINED = {"api/v1/rules/<id>/explain"}  # tests/integration/api/test_explain.py
 NUMBERS = {"api/v1/metrics/summary", "api/v1/metrics/series"}  # tests/integration/api/test_tenants.py, test_series.py
 RECORDS = {"api/v1/interactions"}  # tests/integration/api/test_interactions.py
+SCRAPED = {"metrics"}  # tests/integration/api/test_exposition.py
 OPEN = {"healthz", "readyz"}
 BODIES: dict[str, dict[str, Any]] = {
     "rules": RULE,
@@ -58,7 +59,8 @@ def addresses(patterns: list[Any], before: str = "") -> Iterator[str]:
 
 
 def test_every_address_is_one_that_these_tests_know() -> None:
-    assert set(addresses(urls.urlpatterns)) == LISTS | ONES | ACTIONS | TRIALS | EXPLAINED | NUMBERS | RECORDS | OPEN
+    known = LISTS | ONES | ACTIONS | TRIALS | EXPLAINED | NUMBERS | RECORDS | SCRAPED | OPEN
+    assert set(addresses(urls.urlpatterns)) == known
 
 
 @pytest.fixture

@@ -84,6 +84,12 @@ def test_an_answer_is_kept_until_it_is_too_old(settings: Any) -> None:
     assert cache.once("key", lambda: 5) == 5
 
 
+def test_an_answer_may_be_good_for_longer_than_others(settings: Any) -> None:
+    settings.MONITORING_READ_CACHE_SECONDS = 1e-9
+    assert [cache.once("key", lambda: 1, 600.0), cache.once("other", lambda: 2)] == [1, 2]
+    assert [cache.once("key", lambda: 3, 600.0), cache.once("other", lambda: 4)] == [1, 4]
+
+
 def test_it_does_not_grow_without_bound() -> None:
     for number in range(cache._MOST + 100):
         cache.once(number, lambda: None)

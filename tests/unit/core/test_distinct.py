@@ -186,3 +186,14 @@ def test_a_hash_is_the_same_in_every_process_and_fits_a_signed_integer() -> None
 
 def test_a_text_that_is_no_unicode_has_a_hash() -> None:
     assert isinstance(distinct.hash_of("\ud800"), int)
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_of_a_set_that_grows_the_count_never_falls(seed: int) -> None:
+    generator = np.random.default_rng(seed)
+    sketch, counted = distinct.encode([]), 0
+    for size in [distinct.EXACT - 3, *[1] * 40, *[50] * 40, *[2_000] * 20]:
+        more = generator.integers(-(2**63), 2**63, size=size, dtype=np.int64)
+        sketch = distinct.merge([sketch, distinct.encode(more.tolist())])
+        assert distinct.count(sketch) >= counted
+        counted = distinct.count(sketch)
