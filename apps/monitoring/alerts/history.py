@@ -120,10 +120,12 @@ def _with_transitions(alerts: QuerySet[Alert]) -> int:
 def _ended(before: datetime) -> QuerySet[Alert]:
     """Alerts that ended by then, and nobody has to be told of their end any more."""
     owed = Exists(AlertState.objects.filter(owed=OuterRef("pk")))
-    waiting = Notification.objects.filter(status=Notification.Status.PENDING)
-    to_tell = set(waiting.values_list(Func(F("alert_ids"), function="unnest"), flat=True))
-    ended = Alert.objects.filter(~owed, fired_at__lt=before, resolved_at__lt=before)
-    return ended.exclude(pk__in=to_tell).order_by("fired_at")
+    to_tell = Func(
+        F("pk"),
+        template="%(expressions)s IN (SELECT unnest(alert_ids) FROM monitoring_notification WHERE status = 'pending')",
+        output_field=BooleanField(),
+    )
+    return Alert.objects.filter(~owed, ~Q(to_tell), fired_at__lt=before, resolved_at__lt=before).order_by("fired_at")
 
 
 def _loose_transitions(before: datetime) -> QuerySet[AlertTransition]:

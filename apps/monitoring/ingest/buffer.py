@@ -23,6 +23,8 @@ Slots = dict[tuple[int, str], Slot]
 _MAX_LABELS: Final = 8_192
 """Texts of labels whose redaction is remembered."""
 _MAX_TALLIES: Final = 20_000
+_LOOKED_AFTER: Final = 5_000
+"""Events: to look at each of 20,000 tenants takes 20 ms."""
 _MAX_REMEMBERED: Final = 300_000
 """Spellings and conversations of all tenants, some 50 MB; then they are worked out anew as they come."""
 
@@ -39,6 +41,8 @@ class Buffer:
         self._lock = threading.Lock()
         self._slots: Slots = {}
         self._tallies: dict[str, Tally] = {}
+        self._unlooked = 0
+        """Events sent on since it was looked at how much is remembered."""
         self.caps = LabelCaps(label_cap)
 
     def merge(self, events: list[Event]) -> None:
@@ -54,7 +58,9 @@ class Buffer:
         with self._lock:
             slots: Slots = {}
             self._merge(events, slots)
-            self._forget()
+            self._unlooked += len(events)
+            if self._unlooked >= _LOOKED_AFTER:
+                self._forget()
             return slots
 
     def take(self) -> Slots:
@@ -100,6 +106,7 @@ class Buffer:
         return tally
 
     def _forget(self) -> None:
+        self._unlooked = 0
         if sum(map(len, self._tallies.values())) > _MAX_REMEMBERED:
             self._tallies.clear()
 

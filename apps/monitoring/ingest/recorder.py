@@ -121,6 +121,10 @@ class Recorder:
     def note(self, event: str, times: int) -> None:
         """Count what befell the monitoring in this process; it goes out with the next flush."""
         self.flusher.counters[event] += times
+        self._awake()
+
+    def _awake(self) -> None:
+        """What befalls the monitoring goes out although nothing is put."""
         if self._thread is None and not self._direct:
             self._start()
 
@@ -129,6 +133,7 @@ class Recorder:
 
         With all tenants together, and under the caps, prices and bounds of everything else that this process records.
         """
+        self._awake()
         with self._marked():
             for event in events:
                 self._lighten(event)

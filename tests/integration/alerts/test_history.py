@@ -8,6 +8,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 import pytest
+from django.db.models import QuerySet
 from django.utils import timezone
 
 from apps.monitoring.alerts import history
@@ -199,6 +200,22 @@ class TestNotifications:
         assert rows() == (0, 0, 2)
         assert resend(Notification.objects.all()) == 2
         assert deliver_channel(Channel.objects.get().pk).delivered == 2
+
+    def test_what_is_sent_again_while_a_run_is_at_it_keeps_its_alert(
+        self, ended: Alert, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        moments = {"since": ended.since, "fired_at": ended.fired_at - MOMENT, "resolved_at": ended.resolved_at}
+        Alert.objects.create(rule_name="slow", severity="error", threshold=1.0, **moments)
+        own = history._with_transitions
+
+        def meanwhile(alerts: QuerySet[Alert]) -> int:
+            Notification.objects.update(status=Notification.Status.PENDING)
+            return own(alerts)
+
+        monkeypatch.setattr(history, "_AT_ONCE", 1)
+        monkeypatch.setattr(history, "_with_transitions", meanwhile)
+        assert forget(timezone.now() + LONG) == Forgotten(alerts=1)
+        assert Alert.objects.get() == ended
 
 
 class TestEdits:

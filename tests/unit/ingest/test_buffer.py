@@ -2,10 +2,12 @@ from __future__ import annotations
 
 import tracemalloc
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from apps.monitoring.core.event import Event
+from apps.monitoring.ingest import buffer as buffering
 from apps.monitoring.ingest.buffer import Buffer, Slots
 from apps.monitoring.ingest.slot import Slot
 from tests.unit.ingest.made import NOW, event, events, fields, merged
@@ -92,6 +94,18 @@ def test_what_is_remembered_of_long_names_is_next_to_nothing() -> None:
     finally:
         tracemalloc.stop()
     assert kept < 500_000
+
+
+def test_what_is_sent_on_by_itself_is_not_remembered_for_ever(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(buffering, "_MAX_REMEMBERED", 1_000)
+    monkeypatch.setattr(buffering, "_LOOKED_AFTER", 100)
+    buffer, most = Buffer(100), 0
+    for number in range(600):
+        some = [event("agent_interaction", tenant=f"t{number % 7}", conversation_id=f"{number}-{n}") for n in range(10)]
+        assert buffer.apart(some)
+        most = max(most, sum(map(len, buffer._tallies.values())))
+    assert 1_000 < most < 2_000
+    assert buffer.take() == {}
 
 
 def test_long_conversations_are_told_apart_by_how_they_begin() -> None:
