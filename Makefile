@@ -6,7 +6,7 @@ BIN := .venv/bin
 export PYTHONUNBUFFERED := 1
 # What is tested again on a Redis Cluster.
 OF_THE_HOT_STORE := tests/integration/ingest tests/integration/query/test_source.py \
-	tests/integration/api/test_interactions_once.py \
+	tests/integration/api/test_interactions_once.py tests/integration/api/test_traces_once.py \
 	$(addprefix tests/integration/rollup/test_,rollup.py ticks.py disorder.py)
 
 .PHONY: help install up test lint soak bench docs lock clean

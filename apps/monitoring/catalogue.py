@@ -169,6 +169,7 @@ MONITOR_EVENTS: Final[Mapping[str, str]] = MappingProxyType(
         "flushes_repeated": "A flush was sent again that had been applied: its answer had been lost. Counted once.",
         "flushes_refused": "The hot store refused a flush for good; its records are lost.",
         "lines_rejected": "A line of a batch that came over HTTP was no interaction; its sender was told.",
+        "spans_rejected": "A span of an agent that came over HTTP could not be counted; its exporter was told.",
         "batches_unconfirmed": "A batch that came over HTTP was not confirmed by the hot store; its sender was told.",
         "batches_refused": "The hot store refused a part of a batch that came over HTTP for good; its sender was told.",
         "minutes_dropped": "A minute was given up because what waited for the hot store had reached its bound.",

@@ -57,6 +57,10 @@ class Conf:
     retention_audit_days: int = 1_095
     """Days that it is remembered who edited what."""
     base_url: str = "http://localhost:8000"
+    otlp_agents: Sequence[str] = ()
+    """Names of the agents that talk to customers: spans of others are parts of their work. Empty: all do."""
+    otlp_tenant_attribute: str = "tenant.id"
+    """The attribute of a span, or of its resource, that says whose it is."""
     log_format: str = "json"
     log_path: str = "-"
     log_queue_size: int = 20_000

@@ -6,16 +6,13 @@ import gzip
 import json
 import socket
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import httpx
 import pytest
 
 from apps.monitoring.models import ApiToken
-from config.embedded.process import free_port
-from tests.e2e.parts import Parts, environment_of_tests
-from tests.patience import eventually
+from tests.e2e.parts import Parts
 
 pytestmark = pytest.mark.usefixtures("stores")
 
@@ -24,20 +21,6 @@ LINES = b"".join(
     for n in range(500)
 )
 NDJSON = "application/x-ndjson"
-
-
-@pytest.fixture
-def web(tmp_path: Path) -> Iterator[tuple[int, Parts]]:
-    port = free_port()
-    with Parts(environment_of_tests(PORT=str(port)), tmp_path) as parts:
-        parts.start("web")
-        eventually("the web process listens", lambda: is_open(port), 40, parts.told)
-        yield port, parts
-
-
-def is_open(port: int) -> bool:
-    with socket.socket() as client:
-        return client.connect_ex(("127.0.0.1", port)) == 0
 
 
 @pytest.fixture

@@ -14,7 +14,7 @@ from apps.monitoring.logs.writer import LogWriter
 from apps.monitoring.rollup.invariants import MISMATCHES
 
 ROOT = Path(__file__).parents[2]
-NOTED = re.compile(r"""(?:\bnote\(|\bcounters\[)"([a-z_]+)\"""")
+NOTED = re.compile(r"""(?:\bnote\(|\bcounters\[|\bcounted_as(?:: str = |=))"([a-z_]+)\"""")
 
 
 def nothing(_: Event) -> bytes:

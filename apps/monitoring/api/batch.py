@@ -2,23 +2,17 @@
 
 from __future__ import annotations
 
-import gzip
-import io
-import zlib
 from collections.abc import Mapping
-from typing import IO, Any, Final
+from typing import IO, Any
 
-from rest_framework.exceptions import ParseError, UnsupportedMediaType
+from rest_framework.exceptions import ParseError
 from rest_framework.parsers import BaseParser
 from rest_framework.request import Request
 
+from apps.monitoring.api import content
 from apps.monitoring.api.body import TooLargeError
 from apps.monitoring.interactions import batch
 from apps.monitoring.interactions.batch import Batch, TooManyError, UnreadableError
-
-MOST: Final = 8 * 1024 * 1024
-"""Bytes, as they come and unpacked."""
-_LARGE: Final = f"The body is larger than {MOST:,} bytes, as it comes or unpacked: send it in several."
 
 
 class _BatchBody(BaseParser):
@@ -33,13 +27,13 @@ class _BatchBody(BaseParser):
         """The batch. Raises ParseError, TooLargeError and UnsupportedMediaType."""
         request: Request = (parser_context or {})["request"]
         try:
-            return self._batch(_content(stream, request))
+            return self._batch(content.whole(stream, request))
         except UnreadableError as error:
             raise ParseError(str(error)) from None
         except TooManyError as error:
             raise TooLargeError(str(error)) from None
 
-    def _batch(self, content: bytes) -> Batch:
+    def _batch(self, body: bytes) -> Batch:
         raise NotImplementedError
 
 
@@ -48,8 +42,8 @@ class JSONBatch(_BatchBody):
 
     media_type = "application/json"
 
-    def _batch(self, content: bytes) -> Batch:
-        return batch.of_json(content)
+    def _batch(self, body: bytes) -> Batch:
+        return batch.of_json(body)
 
 
 class LinesBatch(_BatchBody):
@@ -57,34 +51,11 @@ class LinesBatch(_BatchBody):
 
     media_type = "application/x-ndjson"
 
-    def _batch(self, content: bytes) -> Batch:
-        return batch.of_lines(content)
+    def _batch(self, body: bytes) -> Batch:
+        return batch.of_lines(body)
 
 
 class JSONLinesBatch(LinesBatch):
     """The same under its other name."""
 
     media_type = "application/jsonl"
-
-
-def _content(stream: IO[Any], request: Request) -> bytes:
-    """The whole body, unpacked."""
-    content = stream.read(MOST + 1)
-    if len(content) > MOST:
-        raise TooLargeError(_LARGE)
-    # Of a sender that went away in the middle, the part that came would count, and bind its key.
-    if len(content) != int(request.META.get("CONTENT_LENGTH") or 0):
-        raise ParseError("The body ended before its Content-Length.")
-    coding = request.headers.get("Content-Encoding", "identity").strip().lower()
-    if coding == "identity":
-        return bytes(content)
-    if coding != "gzip":
-        raise UnsupportedMediaType("", f"There is no Content-Encoding but gzip, not {coding[:40]!r}.")
-    try:
-        with gzip.GzipFile(fileobj=io.BytesIO(content)) as file:
-            content = file.read(MOST + 1)
-    except (OSError, EOFError, zlib.error) as error:
-        raise ParseError(f"The body is no gzip: {error}") from None
-    if len(content) > MOST:
-        raise TooLargeError(_LARGE)
-    return bytes(content)

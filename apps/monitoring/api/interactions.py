@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import re
 import time
-from typing import Any, Final, cast
+from typing import Any, Final
 
 from drf_spectacular.utils import OpenApiParameter, extend_schema
-from rest_framework.exceptions import APIException, ParseError
+from rest_framework.exceptions import ParseError
 from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
-from apps.monitoring.api import parameters, problem, recorded
+from apps.monitoring.api import parameters, problem, recorded, recording
 from apps.monitoring.api.authentication import TokenAuthentication
 from apps.monitoring.api.batch import JSONBatch, JSONLinesBatch, LinesBatch
 from apps.monitoring.api.serializers import ProblemSerializer
@@ -20,42 +20,9 @@ from apps.monitoring.api.tenancy import MayRecord
 from apps.monitoring.interactions import ingestion
 from apps.monitoring.interactions.batch import Batch
 from apps.monitoring.interactions.row import Broken
-from apps.monitoring.interactions.sender import Sender
-from apps.monitoring.models import ApiToken
 
 _KEY: Final = re.compile(r"[\x21-\x7e]{1,255}\Z")
 _EMPTY: Final = "The body is empty, or it was sent in chunks: give its Content-Length."
-
-
-class UnprocessableError(APIException):
-    """What was asked under the key before was something else."""
-
-    status_code = 422
-    default_detail = "The Idempotency-Key came with another body before: take a new key for a new batch."
-    default_code = "other_body"
-
-
-class UnavailableError(APIException):
-    """Not now."""
-
-    status_code = 503
-    default_detail = (
-        "The hot store did not confirm the whole batch. Send it again with the same Idempotency-Key: what it has already "
-        "is not counted twice. Without a key, a part of it may count twice."
-    )
-    default_code = "unconfirmed"
-    wait = 5
-
-
-class RefusedError(APIException):
-    """Never."""
-
-    status_code = 500
-    default_detail = (
-        "The hot store refuses a part of the batch for good; the reason is in the server's log. The rest of it is counted: "
-        "do not send it again."
-    )
-    default_code = "refused"
 
 
 _PROBLEMS: Final = {
@@ -97,16 +64,10 @@ class InteractionsView(APIView):
         if not isinstance(batch, Batch):
             raise ParseError(_EMPTY)
         try:
-            outcome = ingestion.ingest(batch, _sender(request), key, time.time())
+            outcome = recording.ingested(batch, recording.sender(request), key, time.time())
         except ingestion.NothingToCountError as error:
             body = problem.details(400, "No line of the batch is an interaction.", **_rejected(error.rejected))
             return Response(body, 400, content_type=problem.MEDIA_TYPE)
-        except ingestion.OtherBatchError as error:
-            raise UnprocessableError from error
-        except ingestion.UnconfirmedError as error:
-            raise UnavailableError from error
-        except ingestion.RefusedError as error:
-            raise RefusedError from error
         body = {"accepted": outcome.accepted, **_rejected(outcome.rejected), "repeated": outcome.repeated}
         return Response(body, 202)
 
@@ -116,11 +77,6 @@ def _key(request: Request) -> str | None:
     if key is not None and not _KEY.match(key):
         raise ParseError("An Idempotency-Key is 1 to 255 visible characters of ASCII.")
     return key
-
-
-def _sender(request: Request) -> Sender:
-    token = cast("ApiToken", request.auth)
-    return Sender(f"{token.pk} {token.tenant}", token.tenant)
 
 
 def _rejected(lines: list[Broken]) -> dict[str, Any]:

@@ -9,6 +9,7 @@ from apps.monitoring.api import alerts, channels, mute_windows, problem, rules, 
 from apps.monitoring.api.explain import ExplainView
 from apps.monitoring.api.exposition.view import MetricsView
 from apps.monitoring.api.interactions import InteractionsView
+from apps.monitoring.api.traces import TracesView
 
 _rows = SimpleRouter(trailing_slash=False)
 _rows.register("rules", rules.RulesView, "rule")
@@ -22,6 +23,8 @@ urlpatterns = [
     path("api/v1/metrics/summary", views.SummaryView.as_view(), name="metrics-summary"),
     path("api/v1/metrics/series", views.SeriesView.as_view(), name="metrics-series"),
     path("api/v1/interactions", InteractionsView.as_view(), name="interactions"),
+    # Where exporters look for it: OTLP says the path.
+    path("v1/traces", TracesView.as_view(), name="traces"),
     path("api/v1/rules/<int:pk>/explain", ExplainView.as_view(), name="rules-explain"),
     path("metrics", MetricsView.as_view(), name="metrics"),
     path("healthz", views.HealthView.as_view(), name="healthz"),

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import hashlib
 import io
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any, Final, Protocol
 
 import orjson
 
 from apps.monitoring.core.depth import DEEPEST, is_deep
+from apps.monitoring.interactions import row as rows
 from apps.monitoring.interactions.row import CALLS, SEARCHES, Broken, BrokenError, Row, checked, parsed
+from apps.monitoring.monitor import AgentMonitor
 
 MOST_LINES: Final = 10_000
 MOST_EVENTS: Final = 50_000
@@ -30,6 +32,28 @@ class TooManyError(ValueError):
     """The batch is larger than is meant here; its text is the bound."""
 
 
+class Entry(Protocol):
+    """One thing of a batch that counts: a line that is an interaction, or a span."""
+
+    @property
+    def number(self) -> int:
+        """From 1, by its place in the body, whatever is there besides: it says which chunk it is in."""
+
+    @property
+    def tenant(self) -> Any:
+        """What it says of whose it is; None when it does not say."""
+
+    @property
+    def belongs(self) -> Mapping[str, object]:
+        """What its log lines belong to, ``trace_id`` and ``span_id``, as far as it says."""
+
+    def ended(self, now: float) -> float:
+        """When it ended, in epoch seconds. Raises BrokenError when nothing can be counted then."""
+
+    def play(self, monitor: AgentMonitor, when: float) -> None:
+        """Record it, as the agent's own code would have."""
+
+
 @dataclass(frozen=True, slots=True)
 class Line:
     """One interaction, with its number from 1: of its line, or of its place in the array."""
@@ -37,18 +61,38 @@ class Line:
     number: int
     row: Row
 
+    @property
+    def tenant(self) -> Any:
+        """What the line says."""
+        return self.row.get("tenant")
+
+    @property
+    def belongs(self) -> Mapping[str, object]:
+        """A line says nothing of traces."""
+        return {}
+
+    def ended(self, now: float) -> float:
+        """Its timestamp, or now. Raises BrokenError."""
+        return rows.ended(self.row, now)
+
+    def play(self, monitor: AgentMonitor, when: float) -> None:
+        """Record the interaction with everything in it."""
+        rows.play(self.row, monitor, when)
+
 
 @dataclass(frozen=True, slots=True)
 class Batch:
-    """Every line in its order, and what tells its body from any other."""
+    """What was sent, in its order, and what tells its body from any other."""
 
-    lines: list[Line | Broken]
+    lines: Sequence[Entry | Broken]
     digest: str
+    counted_as: str = "lines_rejected"
+    """The event that what is rejected counts as."""
 
 
 def of_json(content: bytes) -> Batch:
     """Of one object, or of an array of them. Raises UnreadableError and TooManyError."""
-    _check_brackets(content)
+    check_brackets(content)
     try:
         value = orjson.loads(content)
     except orjson.JSONDecodeError as error:
@@ -61,12 +105,13 @@ def of_json(content: bytes) -> Batch:
 
 def of_lines(content: bytes) -> Batch:
     """Of one object a line; empty lines count in the numbers and for nothing else. Raises UnreadableError and TooManyError."""
-    _check_brackets(content)
+    check_brackets(content)
     texts = enumerate(io.BytesIO(content), start=1)
     return _batch(content, "lines", ((number, text) for number, text in texts if text.strip()))
 
 
-def _check_brackets(content: bytes) -> None:
+def check_brackets(content: bytes) -> None:
+    """Raises TooManyError for a body of JSON that would take too much memory."""
     if content.count(b"{") + content.count(b"[") > MOST_BRACKETS:
         raise TooManyError(f"The batch has more than {MOST_BRACKETS:,} objects and lists.")
 

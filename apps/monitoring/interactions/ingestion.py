@@ -1,8 +1,8 @@
 """Puts a batch into the hot store at once: everything is confirmed when it returns, and nothing counts twice.
 
-The batch is cut into chunks of so many lines; chunk n is flush n of its writer in every shard that it has something of. With a
-key the writer's name is made of it, so whoever sends the batch again, to whichever process, is the same writer, and the hot
-store drops what it has already.
+A batch is of interactions or of spans. It is cut into chunks of so many of them; chunk n is flush n of its writer in every
+shard that it has something of. With a key the writer's name is made of it, so whoever sends the batch again, to whichever
+process, is the same writer, and the hot store drops what it has already.
 """
 
 from __future__ import annotations
@@ -23,29 +23,26 @@ from apps.monitoring.ingest.failure import is_final
 from apps.monitoring.ingest.hotstore import HotStore, shard_of
 from apps.monitoring.ingest.recorder import note, recorder
 from apps.monitoring.ingest.waiting import Record
-from apps.monitoring.interactions.batch import Batch
+from apps.monitoring.interactions.batch import Batch, Entry
 from apps.monitoring.interactions.collector import Collector
-from apps.monitoring.interactions.row import Broken, BrokenError, Row, misplaced, play
+from apps.monitoring.interactions.row import Broken, BrokenError
 from apps.monitoring.interactions.sender import Sender
-from apps.monitoring.query import window
-from apps.monitoring.query.errors import RangeError
 
 _log = logging.getLogger(__name__)
 
 CHUNK: Final = 200
-"""Lines. It must not depend on what a process knows, such as its label caps: a batch that is sent again is cut alike."""
+"""Lines, or spans. It must not depend on what a process knows, such as its label caps: what is sent again is cut alike."""
 REMEMBER_SECONDS: Final = 86_400
-"""How long a key is known."""
-_REMEMBER_WRITER_SECONDS: Final = REMEMBER_SECONDS + 3_600
-"""Longer: a batch that comes while its key is forgotten must not find a part of itself forgotten, too."""
+"""How long a key is known that its sender chose."""
+_WRITER_LONGER_SECONDS: Final = 3_600
+"""A batch that comes while its key is forgotten must not find a part of itself forgotten, too."""
 _REMEMBER_KEYLESS_SECONDS: Final = 600
 """Of a batch without a key: only this process sends it again, when a connection breaks."""
 _REFUSED: Final = "refused"
-_LONGEST_TIMESTAMP: Final = 64
 
 
 class NothingToCountError(Exception):
-    """Every line is broken."""
+    """Nothing that was sent counts: every line is broken, or no span is one of an agent."""
 
     def __init__(self, rejected: list[Broken]) -> None:
         super().__init__()
@@ -81,38 +78,40 @@ class _Run:
     seconds: int
     """How long the writer is remembered."""
     now: float
-    """What lines are judged by, and when those were that do not say it."""
+    """What times are judged by, and when that was which does not say it."""
     name: str = ""
     """Of its key in the hot store; "" without a key."""
     known: str = ""
     """What the hot store remembers under the name."""
+    key_seconds: int = 0
+    """How long it does."""
     refused: bool = False
     """Whether a part of it was refused for good before."""
 
 
 @dataclass(frozen=True, slots=True)
 class _Told:
-    """A line that counts: in which chunk, for whom and when."""
+    """What counts: in which chunk, for whom and when."""
 
     chunk: int
-    row: Row
+    entry: Entry
     tenant: str
     when: float
 
 
-def ingest(batch: Batch, sender: Sender, key: str | None, now: float) -> Outcome:
-    """Count and log what can be counted of a batch; ``now`` in epoch seconds.
+def ingest(batch: Batch, sender: Sender, key: str | None, now: float, remember_seconds: int = REMEMBER_SECONDS) -> Outcome:
+    """Count and log what can be counted of a batch; ``now`` in epoch seconds, ``remember_seconds`` how long its key is known.
 
     Raises NothingToCountError, OtherBatchError, UnconfirmedError and RefusedError.
     """
     told, rejected = _judged(batch, sender, now)  # first: a batch of which nothing counts does not take its key
     store = HotStore.from_conf()
-    run = _begun(store, batch, sender, key, now)
+    run = _begun(store, batch, sender, key, now, remember_seconds)
     if run.now != now:
         told, rejected = _judged(batch, sender, run.now)
     repeated = not _apply(store, run, told)
     if rejected and not repeated:
-        note("lines_rejected", len(rejected))
+        note(batch.counted_as, len(rejected))
     return Outcome(len(told), rejected, repeated)
 
 
@@ -120,50 +119,35 @@ def _judged(batch: Batch, sender: Sender, now: float) -> tuple[list[_Told], list
     """What counts and what does not. Raises NothingToCountError."""
     told: list[_Told] = []
     rejected: list[Broken] = []
-    for place, line in enumerate(batch.lines):
+    for line in batch.lines:
         if isinstance(line, Broken):
             rejected.append(line)
             continue
         try:
-            told.append(_Told(1 + place // CHUNK, line.row, sender.tenant_of(line.row), _when(line.row, now)))
+            told.append(_Told(1 + (line.number - 1) // CHUNK, line, sender.tenant_of(line.tenant), line.ended(now)))
         except BrokenError as error:
             rejected.append(Broken(line.number, str(error)))
     if not told:
-        note("lines_rejected", len(rejected))
+        if rejected:
+            note(batch.counted_as, len(rejected))
         raise NothingToCountError(rejected)
     return told, rejected
 
 
-def _when(row: Row, now: float) -> float:
-    """When it ended, in epoch seconds. Raises BrokenError."""
-    text = row.get("timestamp")
-    if text is None:
-        return now
-    if not isinstance(text, str) or len(text) > _LONGEST_TIMESTAMP:
-        raise BrokenError("timestamp is no ISO 8601 time with a zone, such as 2026-01-05T00:00:00Z")
-    try:
-        when = window.moment(text, "timestamp").timestamp()
-    except RangeError as error:
-        raise BrokenError(str(error)) from None
-    reason = misplaced(when, now)
-    if reason is not None:
-        raise BrokenError(reason)
-    return when
-
-
-def _begun(store: HotStore, batch: Batch, sender: Sender, key: str | None, now: float) -> _Run:
+def _begun(store: HotStore, batch: Batch, sender: Sender, key: str | None, now: float, seconds: int) -> _Run:
     """A writer for the batch: the one that it had before, if its key is known. Raises as `ingest` does."""
     if key is None:
         return _Run(uuid.uuid4().hex, _REMEMBER_KEYLESS_SECONDS, now)
     name = _digest(sender.scope, key)
     try:
-        known = store.remember(name, f"{batch.digest} {now!r}", REMEMBER_SECONDS)
+        known = store.remember(name, f"{batch.digest} {now!r}", seconds)
     except (redis.RedisError, OSError) as error:
         raise _failed(error) from error
     digest, began, *more = known.split(" ")
     if digest != batch.digest:
         raise OtherBatchError
-    return _Run(_digest(name, digest), _REMEMBER_WRITER_SECONDS, float(began), name, known, _REFUSED in more)
+    writer, refused = _digest(name, digest), _REFUSED in more
+    return _Run(writer, seconds + _WRITER_LONGER_SECONDS, float(began), name, known, seconds, refused)
 
 
 def _apply(store: HotStore, run: _Run, told: list[_Told]) -> bool:
@@ -194,8 +178,8 @@ def _events(chunk: Iterable[_Told], shards: int) -> dict[int, list[Event]]:
     """Everything that a chunk records, by shard."""
     found: dict[int, list[Event]] = {}
     for one in chunk:
-        collector = Collector(one.tenant)
-        play(one.row, collector, one.when)
+        collector = Collector(one.tenant, one.when, one.entry.belongs)
+        one.entry.play(collector, one.when)
         found.setdefault(shard_of(one.tenant, shards), []).extend(collector.events)
     return found
 
@@ -209,16 +193,16 @@ def _answers(store: HotStore, run: _Run, flushes: Mapping[int, tuple[int, list[R
 
 def _failed(error: Exception) -> UnconfirmedError:
     note("batches_unconfirmed")
-    return UnconfirmedError(f"the hot store does not take a batch of interactions: {error}")
+    return UnconfirmedError(f"the hot store does not take a batch that came over HTTP: {error}")
 
 
 def _note_refusal(store: HotStore, run: _Run, error: object) -> None:
     """Who sends the batch again is told so again: the hot store has noted the flush that it refused, and calls it repeated."""
     note("batches_refused")
-    _log.error("the hot store refuses a part of a batch of interactions for good: %s", error)
+    _log.error("the hot store refuses a part of a batch that came over HTTP for good: %s", error)
     if run.name:
         try:
-            store.remember(run.name, f"{run.known} {_REFUSED}", REMEMBER_SECONDS, instead_of=run.known)
+            store.remember(run.name, f"{run.known} {_REFUSED}", run.key_seconds, instead_of=run.known)
         except (redis.RedisError, OSError):
             _log.exception("that a batch was refused cannot be remembered: sent again it will be called repeated")
 

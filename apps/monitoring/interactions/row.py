@@ -12,22 +12,25 @@ import orjson
 from apps.monitoring.conf import conf
 from apps.monitoring.core.values import MAX_FUTURE_SECONDS, MAX_PAST_SECONDS
 from apps.monitoring.monitor import AgentMonitor
+from apps.monitoring.query import window
+from apps.monitoring.query.errors import RangeError
 
 Row = Mapping[str, Any]
 
 CALLS: Final = "llm_calls"
 SEARCHES: Final = "knowledge_searches"
 _SECONDS_OF_DAY: Final = 86_400
+_LONGEST_TIMESTAMP: Final = 64
 _LISTS: Final = (CALLS, SEARCHES, "errors")
 
 
 class BrokenError(ValueError):
-    """A line that is no interaction; its text is the reason."""
+    """A line that is no interaction, or a span that cannot be counted; its text is the reason."""
 
 
 @dataclass(frozen=True, slots=True)
 class Broken:
-    """The same as a value, with the line's number, from 1."""
+    """The same as a value, with its number, from 1."""
 
     number: int
     reason: str
@@ -66,6 +69,23 @@ def misplaced(ended: float, now: float) -> str | None:
     if ended < now - conf().retention_day_days * _SECONDS_OF_DAY:
         return f"it ends {(now - ended) / _SECONDS_OF_DAY:.0f} days back; see MONITORING_RETENTION_DAY_DAYS"
     return None
+
+
+def ended(row: Row, now: float) -> float:
+    """When it ended by its ``timestamp``, in epoch seconds; ``now`` when it does not say. Raises BrokenError."""
+    text = row.get("timestamp")
+    if text is None:
+        return now
+    if not isinstance(text, str) or len(text) > _LONGEST_TIMESTAMP:
+        raise BrokenError("timestamp is no ISO 8601 time with a zone, such as 2026-01-05T00:00:00Z")
+    try:
+        when = window.moment(text, "timestamp").timestamp()
+    except RangeError as error:
+        raise BrokenError(str(error)) from None
+    reason = misplaced(when, now)
+    if reason is not None:
+        raise BrokenError(reason)
+    return when
 
 
 def play(row: Row, monitor: AgentMonitor, when: float) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator
 from typing import Any
+from urllib.parse import urlsplit
 
 import pytest
 from django.db import connection
@@ -13,6 +14,7 @@ from django.test import Client
 from apps.monitoring import get_agent_monitor
 from apps.monitoring.ingest.recorder import flush_now
 from apps.monitoring.models import ApiToken
+from tests.faults.proxy import Proxy
 
 Record = Callable[..., None]
 NOBODY_LISTENS = 1
@@ -86,3 +88,13 @@ def database_away(stores: None) -> Iterator[None]:
 @pytest.fixture
 def hot_store_away(stores: None, settings: Any) -> None:
     settings.REDIS_URL = f"redis://127.0.0.1:{NOBODY_LISTENS}/0"
+
+
+@pytest.fixture
+def proxy(redis_url: str, settings: Any) -> Iterator[Proxy]:
+    """Before the hot store."""
+    address = urlsplit(redis_url)
+    with Proxy(address.port or 0, seed=7) as between:
+        settings.REDIS_URL = redis_url.replace(f":{address.port}", f":{between.port}")
+        yield between
+    settings.REDIS_URL = redis_url

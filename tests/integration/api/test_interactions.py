@@ -13,7 +13,7 @@ import pytest
 from django.test import Client
 
 from apps.monitoring import logs
-from apps.monitoring.api import batch as body
+from apps.monitoring.api import content as body
 from apps.monitoring.core.series import GLOBAL
 from apps.monitoring.ingest.hotstore import HotStore
 from apps.monitoring.ingest.recorder import flush_now

@@ -130,15 +130,6 @@ def test_two_at_once_count_once(everybodys: Client) -> None:
     assert recorded_of_all() == WHOLE
 
 
-@pytest.fixture
-def proxy(redis_url: str, settings: Any) -> Iterator[Proxy]:
-    address = urlsplit(redis_url)
-    with Proxy(address.port or 0, seed=7) as between:
-        settings.REDIS_URL = redis_url.replace(f":{address.port}", f":{between.port}")
-        yield between
-    settings.REDIS_URL = redis_url
-
-
 @one_server
 def test_away_it_says_so_and_what_is_sent_again_counts_once(everybodys: Client, proxy: Proxy) -> None:
     proxy.down = True
