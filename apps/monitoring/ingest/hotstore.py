@@ -146,6 +146,11 @@ class HotStore:
         call = self._call(shard, [self._key(shard, f"k:{name}")], value, seconds, instead_of)
         return str(self._server.run(_REMEMBER, call))
 
+    def remembered(self, name: str) -> str | None:
+        """The value that is remembered under a name."""
+        (value,) = self._server.read([("GET", self._key(shard_of(name, self.shards), f"k:{name}"))])
+        return None if value is None else str(value)
+
     def seal(self, shard: int, until: int) -> list[Batch]:
         """Seal every minute before ``until``; returns all sealed batches, oldest first."""
         keys = [self._key(shard, "open"), self._key(shard, "sealed")]

@@ -12,7 +12,7 @@ import orjson
 
 from apps.monitoring.core.depth import DEEPEST, is_deep
 from apps.monitoring.interactions import row as rows
-from apps.monitoring.interactions.row import CALLS, SEARCHES, Broken, BrokenError, Row, checked, parsed
+from apps.monitoring.interactions.row import CALLS, LISTS, SEARCHES, Broken, BrokenError, Row, checked, parsed
 from apps.monitoring.monitor import AgentMonitor
 
 MOST_LINES: Final = 10_000
@@ -21,7 +21,7 @@ MOST_EVENTS: Final = 50_000
 MOST_BRACKETS: Final = 500_000
 """Opening ones: objects and lists take thirty times their text, and 8 MB of empty ones would be 240 MB and four seconds."""
 MOST_OF_A_LINE: Final = 1_000
-"""Calls of one interaction, and searches."""
+"""Items of each list: calls, searches, errors."""
 
 
 class UnreadableError(ValueError):
@@ -144,7 +144,7 @@ def _line(number: int, value: Any) -> Line | Broken:
 
 
 def _bounded(row: Row) -> None:
-    for name in (CALLS, SEARCHES):
+    for name in LISTS:
         if len(row.get(name) or ()) > MOST_OF_A_LINE:
             raise BrokenError(f"{name} has more than {MOST_OF_A_LINE:,} items")
     if is_deep(row):

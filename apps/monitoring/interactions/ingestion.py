@@ -10,7 +10,7 @@ from __future__ import annotations
 import hashlib
 import logging
 import uuid
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import groupby
 from typing import Final
@@ -38,6 +38,7 @@ _WRITER_LONGER_SECONDS: Final = 3_600
 """A batch that comes while its key is forgotten must not find a part of itself forgotten, too."""
 _REMEMBER_KEYLESS_SECONDS: Final = 600
 """Of a batch without a key: only this process sends it again, when a connection breaks."""
+_LOGGED_AT_ONCE: Final = 1_000
 _REFUSED: Final = "refused"
 
 
@@ -104,11 +105,17 @@ def ingest(batch: Batch, sender: Sender, key: str | None, now: float, remember_s
 
     Raises NothingToCountError, OtherBatchError, UnconfirmedError and RefusedError.
     """
-    told, rejected = _judged(batch, sender, now)  # first: a batch of which nothing counts does not take its key
     store = HotStore.from_conf()
-    run = _begun(store, batch, sender, key, now, remember_seconds)
-    if run.now != now:
+    told, rejected = _judged(batch, sender, now)
+    name = None if key is None else _digest(sender.scope, key)
+    # A batch of which nothing counts does not take its key. It may have had it since something did: that was judged then.
+    run = _begun(store, batch, name, now, remember_seconds, new=bool(told)) if batch.lines else None
+    if run is not None and run.now != now:
         told, rejected = _judged(batch, sender, run.now)
+    if run is None or not told:
+        if rejected:
+            note(batch.counted_as, len(rejected))
+        raise NothingToCountError(rejected)
     repeated = not _apply(store, run, told)
     if rejected and not repeated:
         note(batch.counted_as, len(rejected))
@@ -116,7 +123,7 @@ def ingest(batch: Batch, sender: Sender, key: str | None, now: float, remember_s
 
 
 def _judged(batch: Batch, sender: Sender, now: float) -> tuple[list[_Told], list[Broken]]:
-    """What counts and what does not. Raises NothingToCountError."""
+    """What counts and what does not."""
     told: list[_Told] = []
     rejected: list[Broken] = []
     for line in batch.lines:
@@ -127,22 +134,19 @@ def _judged(batch: Batch, sender: Sender, now: float) -> tuple[list[_Told], list
             told.append(_Told(1 + (line.number - 1) // CHUNK, line, sender.tenant_of(line.tenant), line.ended(now)))
         except BrokenError as error:
             rejected.append(Broken(line.number, str(error)))
-    if not told:
-        if rejected:
-            note(batch.counted_as, len(rejected))
-        raise NothingToCountError(rejected)
     return told, rejected
 
 
-def _begun(store: HotStore, batch: Batch, sender: Sender, key: str | None, now: float, seconds: int) -> _Run:
-    """A writer for the batch: the one that it had before, if its key is known. Raises as `ingest` does."""
-    if key is None:
-        return _Run(uuid.uuid4().hex, _REMEMBER_KEYLESS_SECONDS, now)
-    name = _digest(sender.scope, key)
+def _begun(store: HotStore, batch: Batch, name: str | None, now: float, seconds: int, *, new: bool) -> _Run | None:
+    """A writer for the batch: the one that it had before, if its key is known, or a ``new`` one. Raises as `ingest` does."""
+    if name is None:
+        return _Run(uuid.uuid4().hex, _REMEMBER_KEYLESS_SECONDS, now) if new else None
     try:
-        known = store.remember(name, f"{batch.digest} {now!r}", seconds)
+        known = store.remember(name, f"{batch.digest} {now!r}", seconds) if new else store.remembered(name)
     except (redis.RedisError, OSError) as error:
         raise _failed(error) from error
+    if known is None:
+        return None
     digest, began, *more = known.split(" ")
     if digest != batch.digest:
         raise OtherBatchError
@@ -160,7 +164,7 @@ def _apply(store: HotStore, run: _Run, told: list[_Told]) -> bool:
         for shard, answer in _answers(store, run, flushes).items():
             if answer is True:
                 new = True
-                logs.emit_many(events[shard])
+                _log_all(events[shard])
             elif is_final(answer):
                 refused = True
                 _note_refusal(store, run, answer)
@@ -172,6 +176,12 @@ def _apply(store: HotStore, run: _Run, told: list[_Told]) -> bool:
     if refused:
         raise RefusedError
     return new
+
+
+def _log_all(events: Sequence[Event]) -> None:
+    """A chunk may be more than what waits to be written is allowed to be: its lines are made here, some at a time."""
+    for start in range(0, len(events), _LOGGED_AT_ONCE):
+        logs.emit_many(events[start : start + _LOGGED_AT_ONCE], render=True)
 
 
 def _events(chunk: Iterable[_Told], shards: int) -> dict[int, list[Event]]:

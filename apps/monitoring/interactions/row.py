@@ -21,7 +21,8 @@ CALLS: Final = "llm_calls"
 SEARCHES: Final = "knowledge_searches"
 _SECONDS_OF_DAY: Final = 86_400
 _LONGEST_TIMESTAMP: Final = 64
-_LISTS: Final = (CALLS, SEARCHES, "errors")
+LISTS: Final = (CALLS, SEARCHES, "errors")
+_FLAGS: Final = ("completed", "handoff_triggered")
 
 
 class BrokenError(ValueError):
@@ -51,9 +52,12 @@ def checked(row: object) -> Row:
         raise BrokenError("no JSON object")
     if row.get("processing_time_ms") is not None and not is_number(row["processing_time_ms"]):
         raise BrokenError("processing_time_ms is no number")
-    for name in _LISTS:
+    for name in LISTS:
         if not isinstance(row.get(name) or [], list):
             raise BrokenError(f"{name} is no list")
+    for name in _FLAGS:
+        if row.get(name) not in (None, True, False):
+            raise BrokenError(f"{name} is neither true nor false")
     return row
 
 
@@ -76,10 +80,10 @@ def ended(row: Row, now: float) -> float:
     text = row.get("timestamp")
     if text is None:
         return now
-    if not isinstance(text, str) or len(text) > _LONGEST_TIMESTAMP:
+    if not isinstance(text, str) or len(text) > _LONGEST_TIMESTAMP or not text.isprintable():
         raise BrokenError("timestamp is no ISO 8601 time with a zone, such as 2026-01-05T00:00:00Z")
     try:
-        when = window.moment(text, "timestamp").timestamp()
+        when = window.moment(text.upper(), "timestamp").timestamp()
     except RangeError as error:
         raise BrokenError(str(error)) from None
     reason = misplaced(when, now)
