@@ -39,6 +39,8 @@ _WRITER_LONGER_SECONDS: Final = 3_600
 _REMEMBER_KEYLESS_SECONDS: Final = 600
 """Of a batch without a key: only this process sends it again, when a connection breaks."""
 _LOGGED_AT_ONCE: Final = 1_000
+_LOG_SECONDS: Final = 0.2
+"""How long the rest of a large chunk waits for the log; what it has no room for then is dropped, and counted."""
 _REFUSED: Final = "refused"
 
 
@@ -179,8 +181,10 @@ def _apply(store: HotStore, run: _Run, told: list[_Told]) -> bool:
 
 
 def _log_all(events: Sequence[Event]) -> None:
-    """A chunk may be more than what waits to be written is allowed to be: its lines are made here, some at a time."""
+    """Their lines are made here, some at a time: a chunk may be more than what may wait to be written."""
     for start in range(0, len(events), _LOGGED_AT_ONCE):
+        if start:
+            logs.drain(_LOG_SECONDS)
         logs.emit_many(events[start : start + _LOGGED_AT_ONCE], render=True)
 
 

@@ -15,6 +15,7 @@ from django.test import Client
 from apps.monitoring import logs
 from apps.monitoring.api import content as body
 from apps.monitoring.core.series import GLOBAL
+from apps.monitoring.ingest import recorder
 from apps.monitoring.ingest.hotstore import HotStore
 from apps.monitoring.ingest.recorder import flush_now
 from apps.monitoring.interactions import batch
@@ -23,6 +24,7 @@ from tests.integration.api.posting import PATH, lines, post, recorded, row
 from tests.integration.api.problems import problem
 from tests.integration.api.rows import staff
 from tests.integration.ingest.hot import everything, fields
+from tests.patience import eventually
 
 pytestmark = pytest.mark.usefixtures("stores")
 
@@ -82,6 +84,10 @@ class TestTheBody:
             (b'{"timestamp": "2005-01-05T00:00:00Z"}', "over ten years back"),
             (b'{"timestamp": "2999-01-05T00:00:00Z"}', "over an hour ahead"),
             (b'{"llm_calls": [' + b"{}," * 1_000 + b"{}]}", "llm_calls has more than 1,000"),
+            (b'{"errors": [' + b"1," * 1_000 + b"1]}", "errors has more than 1,000"),
+            (b'{"timestamp": "2026-01-05T00:00:00\\u0000Z"}', "no ISO 8601 time"),
+            (b'{"handoff_triggered": "false"}', "handoff_triggered is neither true nor false"),
+            (b'{"completed": []}', "completed is neither true nor false"),
         ],
     )  # fmt: skip
     def test_a_broken_line_is_told_with_its_number_and_the_others_count(
@@ -99,6 +105,10 @@ class TestTheBody:
         settings.MONITORING_RETENTION_DAY_DAYS = 30
         old = (datetime.now(UTC) - timedelta(days=40)).isoformat()
         assert "MONITORING_RETENTION_DAY_DAYS" in taken(post(agent, [row(), row(timestamp=old)]))["rejected"][0]["detail"]
+
+    @pytest.mark.parametrize("form", ["%Y-%m-%dT%H:%M:%SZ", "%Y-%m-%dt%H:%M:%Sz", "%Y-%m-%d %H:%M:%S+00:00"])
+    def test_times_of_rfc_3339_are_read(self, agent: Client, form: str) -> None:
+        assert taken(post(agent, row(timestamp=datetime.now(UTC).strftime(form))))["accepted"] == 1
 
     def test_an_hour_ahead_counts_and_more_does_not(self, agent: Client) -> None:
         near, far = ((datetime.now(UTC) + timedelta(minutes=minutes)).isoformat() for minutes in (59, 61))
@@ -242,3 +252,27 @@ def test_every_interaction_is_logged_once_with_its_time_and_without_what_identif
     assert (first["tenant_id"], first["timestamp"][:19]) == ("airline", when[:19])
     assert "mia" not in str(first)
     assert first["estimated_cost"] > 0
+
+
+def test_no_line_of_a_batch_is_lost_to_the_log_because_it_is_large(agent: Client, settings: Any, tmp_path: Path) -> None:
+    settings.MONITORING_LOG_PATH, settings.MONITORING_LOG_QUEUE_SIZE = str(tmp_path / "log"), 2_000
+    logs.configure_from_settings()
+    before = logs.counters().get("log_lines_dropped", 0)
+    taken(post(agent, [row(number, llm_calls=[{"duration_ms": 1.0}] * 50) for number in range(200)]))
+    assert logs.drain(30)
+    assert logs.counters().get("log_lines_dropped", 0) == before
+    assert len((tmp_path / "log").read_text().splitlines()) == 200 * 51
+
+
+def test_what_befalls_the_log_is_told_by_a_process_that_only_takes_batches(
+    agent: Client, settings: Any, tmp_path: Path
+) -> None:
+    settings.MONITORING_LOG_PATH, settings.MONITORING_LOG_QUEUE_SIZE = str(tmp_path / "log"), 1
+    recorder._begin_anew()
+    logs.configure_from_settings()
+    taken(post(agent, [row(number) for number in range(200)]))
+
+    def told() -> int:
+        return fields(everything(HotStore.from_conf()), GLOBAL)["me\x1flog_lines_dropped:n"]
+
+    eventually("it is told", told)

@@ -244,3 +244,26 @@ def test_it_is_counted_that_a_batch_was_not_confirmed(everybodys: Client, redis_
     problem(post(everybodys, many(10), "a-key"), 503)
     settings.REDIS_URL = redis_url
     assert counters["batches_unconfirmed"] == 1
+
+
+def test_a_batch_that_was_half_applied_is_completed_although_its_lines_have_become_too_old(
+    agent: Client, settings: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    settings.MONITORING_RETENTION_DAY_DAYS = 1
+    moment = time.time()
+    monkeypatch.setattr(time, "time", lambda: moment)
+    rows = [row(n, timestamp=datetime.fromtimestamp(moment - 86_399, UTC).isoformat()) for n in range(2 * ingestion.CHUNK)]
+    own, calls = HotStore.apply, iter(range(9))
+
+    def breaks_at_the_second(store: HotStore, *given: Any) -> Any:
+        if next(calls) == 1:
+            raise redis.ConnectionError("gone")
+        return own(store, *given)
+
+    monkeypatch.setattr(HotStore, "apply", breaks_at_the_second)
+    assert problem(post(agent, rows, "a-key"), 503)
+    assert recorded() == ingestion.CHUNK
+    moment += 60
+    assert problem(post(agent, rows, "another-key"), 400)
+    assert post(agent, rows, "a-key").json()["accepted"] == len(rows)
+    assert recorded() == len(rows)

@@ -65,7 +65,9 @@ def test_the_first_value_under_a_name_is_remembered_for_a_time(store: HotStore, 
     assert store.remember("other", "two", 60) == "two"
     assert [0 < valkey.ttl(key) <= 60 for key in valkey.scan_iter("*:k:*")] == [True, True]
     assert store.remember("name", "three", 60, instead_of="two") == "one"
-    assert [store.remember("name", "three", 60, instead_of="one") for _ in range(2)] == ["three", "three"]
+    assert [store.remember("name", "three", 600, instead_of="one") for _ in range(2)] == ["three", "three"]
+    assert 0 < valkey.ttl(next(iter(valkey.scan_iter("*:k:name")))) <= 60, "as long as was said first"
+    assert (store.remembered("name"), store.remembered("nobody")) == ("three", None)
 
 
 def test_sums_add_up_and_extremes_stay(store: HotStore) -> None:
