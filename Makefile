@@ -35,6 +35,7 @@ up: .venv/.local ## run everything on this machine, with sample traffic and one 
 
 test: .venv/.dev ## run every test, on throw-away servers of its own
 	$(BIN)/python -m tests.browser.provision
+	$(BIN)/python -m tests.bench.prometheus
 	$(BIN)/python -m pytest --numprocesses auto --maxprocesses 4 --dist loadfile --no-loadscope-reorder
 	HOT_STORE=cluster $(BIN)/python -m pytest $(OF_THE_HOT_STORE)
 

@@ -1,4 +1,7 @@
-"""A Prometheus for benchmarks and tests: Debian's package, unpacked into `.local` and installed nowhere, so nobody has to be root."""
+"""A Prometheus for benchmarks and tests: Debian's package, unpacked into `.local` and installed nowhere, so nobody has to be root.
+
+`python -m tests.bench.prometheus` fetches it, where there is one to be had.
+"""
 
 from __future__ import annotations
 
@@ -194,3 +197,7 @@ def _varint(number: int) -> bytes:
 def _snappy(content: bytes) -> bytes:
     """The block format of Snappy, not compressed: one literal."""
     return _varint(len(content)) + struct.pack("<BI", _SNAPPY_LITERAL, len(content) - 1) + content
+
+
+if __name__ == "__main__":
+    provide()

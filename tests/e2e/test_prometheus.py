@@ -1,6 +1,6 @@
 """A real Prometheus scrapes the product: through a day's midnight it counts everything once.
 
-It is left out where the package is not there; `make bench` fetches it.
+It is left out where there is none to be had: `make test` fetches Debian's package.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from tests.patience import eventually
 from tests.reference.prometheus import PAGE
 from tests.unit.ingest.made import event
 
-pytestmark = pytest.mark.skipif(find() is None, reason="there is no Prometheus: make bench fetches one")
+pytestmark = pytest.mark.skipif(find() is None, reason="there is no Prometheus, and no apt-get to fetch one")
 
 UNTIL = "agentmon_complete_until_timestamp_seconds"
 SCRAPED = {

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+from django.utils import timezone
 
 from apps.monitoring.dashboard import panels
 from tests.integration.api import rows
@@ -16,7 +17,7 @@ def test_the_worst_comes_first_and_figures_have_their_unit() -> None:
     rows.fire(slow, "acme", severity="warning")
     rows.fire(failing, "acme", severity="critical", value=0.0055249, threshold=0.0028)
     rows.fire(slow, "birch", severity="info", value=None)
-    shown = [(one["severity"], one["seen"], one["limit"]) for one in panels.firing(None)]
+    shown = [(one["severity"], one["seen"], one["limit"]) for one in panels.firing(None, timezone.now())]
     assert shown == [("critical", "0.552 %", "0.28 %"), ("warning", "6 s", "5 s"), ("info", None, "5 s")]
 
 
