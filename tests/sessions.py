@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from typing import Final
 
 from django.db import connection
@@ -20,6 +21,11 @@ def others() -> set[int]:
 def newcomers(before: set[int]) -> set[int]:
     """Those that were not there before."""
     return others() - before
+
+
+def at_rest() -> bool:
+    """Whether nobody else asks anything, and has not for a moment: a request is a question after the other."""
+    return not any(time.sleep(0.05) or _pids(_OTHERS + " AND state <> 'idle'") for _ in range(4))
 
 
 def somebody_waits_for_a_lock() -> bool:

@@ -21,6 +21,8 @@ from apps.monitoring.ingest.hotstore import HotStore
 from apps.monitoring.ingest.recorder import flush_now
 from apps.monitoring.models import Alert, AlertRule, AlertTransition, Silence
 from apps.monitoring.rollup import shards
+from tests.patience import eventually
+from tests.sessions import at_rest
 
 pytestmark = pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
 
@@ -46,9 +48,12 @@ def complaints(page: Page) -> Iterator[list[str]]:
 
 
 @pytest.fixture
-def dashboard(page: Page, live_server: LiveServer, staff: User) -> str:
+def dashboard(page: Page, live_server: LiveServer, staff: User) -> Iterator[str]:
     """The address that signs in once and shows the page."""
-    return live_server.url + one_time_login_path(staff)
+    yield live_server.url + one_time_login_path(staff)
+    # What the page asks last is answered before the database is emptied: the two would wait for each other.
+    page.close()
+    eventually("the server is at rest", at_rest)
 
 
 def record(tenant: str, number: int, at: float, milliseconds: float = 1_500.0) -> None:
