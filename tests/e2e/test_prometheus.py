@@ -24,6 +24,7 @@ from tests.integration.api.scraped import DAY, INTERACTIONS, MIDNIGHT, OPENMETRI
 from tests.integration.rollup.stored import send
 from tests.patience import eventually
 from tests.reference.prometheus import PAGE
+from tests.sessions import at_rest
 from tests.unit.ingest.made import event
 
 pytestmark = pytest.mark.skipif(find() is None, reason="there is no Prometheus, and no apt-get to fetch one")
@@ -46,6 +47,7 @@ def prometheus(stores: None, live_server: LiveServer, tmp_path: Path) -> Iterato
     server = Prometheus(program, tmp_path, 60, [scraped])
     yield server
     server.stop()
+    eventually("the last scrape is answered", at_rest)
 
 
 def counted(prometheus: Prometheus, selector: str) -> float:
