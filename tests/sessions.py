@@ -25,7 +25,11 @@ def newcomers(before: set[int]) -> set[int]:
 
 def at_rest() -> bool:
     """Whether nobody else asks anything, and has not for a moment: a request is a question after the other."""
-    return not any(time.sleep(0.05) or _pids(_OTHERS + " AND state <> 'idle'") for _ in range(4))
+    for _ in range(4):
+        if _pids(_OTHERS + " AND state <> 'idle'"):
+            return False
+        time.sleep(0.05)
+    return True
 
 
 def somebody_waits_for_a_lock() -> bool:

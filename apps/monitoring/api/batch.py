@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import IO, Any
+from collections.abc import Callable, Mapping
+from typing import IO, Any, ClassVar
 
 from rest_framework.exceptions import ParseError
 from rest_framework.parsers import BaseParser
@@ -18,6 +18,9 @@ from apps.monitoring.interactions.batch import Batch, TooManyError, UnreadableEr
 class _BatchBody(BaseParser):
     """What DRF looks for by the media type."""
 
+    reads: ClassVar[Callable[[bytes], Batch]]
+    """What makes a batch of the bytes. Raises UnreadableError and TooManyError."""
+
     def parse(  # type: ignore[override]  # what a body is here is no mapping
         self,
         stream: IO[Any],
@@ -27,32 +30,25 @@ class _BatchBody(BaseParser):
         """The batch. Raises ParseError, TooLargeError and UnsupportedMediaType."""
         request: Request = (parser_context or {})["request"]
         try:
-            return self._batch(content.whole(stream, request))
+            return self.reads(content.whole(stream, request))
         except UnreadableError as error:
             raise ParseError(str(error)) from None
         except TooManyError as error:
             raise TooLargeError(str(error)) from None
-
-    def _batch(self, body: bytes) -> Batch:
-        raise NotImplementedError
 
 
 class JSONBatch(_BatchBody):
     """One interaction, or an array of them."""
 
     media_type = "application/json"
-
-    def _batch(self, body: bytes) -> Batch:
-        return batch.of_json(body)
+    reads = staticmethod(batch.of_json)
 
 
 class LinesBatch(_BatchBody):
     """One interaction a line."""
 
     media_type = "application/x-ndjson"
-
-    def _batch(self, body: bytes) -> Batch:
-        return batch.of_lines(body)
+    reads = staticmethod(batch.of_lines)
 
 
 class JSONLinesBatch(LinesBatch):

@@ -115,6 +115,7 @@ def _tell(row: Notification, channel_id: int, name: str, why: str, alerts: Colle
         news = set(unknown or ()).intersection(alerts)
         if unknown is None or (row.alert_ids and not news):
             return False
+        row.refresh_from_db(fields=["rule"])  # who had the lock may have deleted it
         copies = [copy_of(row, channel_id, news, f"Sent here because {name} {why}.")]
         if row.kind != Notification.Kind.RESOLVED:
             copies += copies_of_ends(ends_of(row), channel_id, news, f"Sent here because {name} {_LATE_BEGINNING}.")
